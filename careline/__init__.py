@@ -1,0 +1,1 @@
+"""The heart of the bridge, and the composition root on top of it."""

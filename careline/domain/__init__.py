@@ -1,0 +1,1 @@
+"""What is true: pure and synchronous rules; the present moment is an argument."""

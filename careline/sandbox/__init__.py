@@ -1,0 +1,1 @@
+"""Stand-ins for networks and Slack, spoken to over real HTTP and WebSocket."""

@@ -1,0 +1,1 @@
+"""What a text means: from a text to a triage with reasons."""

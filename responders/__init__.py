@@ -1,0 +1,1 @@
+"""People and bots: where a case is shown, claimed and answered."""

@@ -1,0 +1,1 @@
+"""What travels: the wire contracts that every room and every bot shares."""
