@@ -1,0 +1,1 @@
+"""What both stand-in servers share: faults, pace, history and plain HTTP helpers."""
