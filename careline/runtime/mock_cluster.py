@@ -1,9 +1,9 @@
-"""librdkafka's in-process Kafka cluster, opened by ctypes on the library that the confluent-kafka wheel carries.
+"""librdkafka's in-process Kafka cluster, by ctypes on the confluent-kafka wheel's library.
 
-Promise: speaks the real Kafka protocol on loopback ports with topics of a chosen number of partitions, and injects
-faults no real broker offers. It keeps nothing: about 5 MB a partition in memory, oldest records dropped first.
-It lives and dies with its process; `embedded_kafka` runs it in a child. Not for production, and not for tests
-that need a log to rebuild from.
+Promise: speaks the real Kafka protocol on loopback ports with topics of a chosen number of
+partitions, and injects faults no real broker offers. It keeps nothing: about 5 MB a partition in
+memory, oldest records dropped first. It lives and dies with its process; `embedded_kafka` runs it
+in a child. Not for production, and not for tests that need a log to rebuild from.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _PRODUCER = 0  # rd_kafka_type_t: the cluster needs some client handle for its book-keeping
 _ERROR_TEXT_BYTES = 512
-# Members of a group that start together are to join in one round, and a demo is not to wait for the default 3 s.
+# Members of a group that start together are to join in one round, and a demo is not to wait for the
+# default 3 s.
 _INITIAL_REBALANCE_DELAY_MS = 300
 
 
@@ -41,12 +42,13 @@ def library_path() -> Path:
         for found in sorted(folder.glob(pattern)):
             return found
     raise MockClusterError(
-        "confluent-kafka is installed without its bundled librdkafka (built from source?): use its wheel"
+        "confluent-kafka carries no librdkafka (built from source?): install its wheel"
     )
 
 
 def _load() -> ctypes.CDLL:
-    # Importing the package first loads the libraries that librdkafka itself depends on, from the wheel's own folder.
+    # Importing the package first loads the libraries that librdkafka itself depends on, from the
+    # wheel's own folder.
     import confluent_kafka  # noqa: F401, PLC0415 - only the child process pays for it
 
     lib = ctypes.CDLL(str(library_path()))
@@ -93,7 +95,9 @@ class MockCluster:
         self._cluster = self._lib.rd_kafka_mock_cluster_new(handle, brokers)
         if not self._cluster:
             raise MockClusterError(f"librdkafka made no cluster of {brokers} brokers")
-        self._lib.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, _INITIAL_REBALANCE_DELAY_MS)
+        self._lib.rd_kafka_mock_group_initial_rebalance_delay_ms(
+            self._cluster, _INITIAL_REBALANCE_DELAY_MS
+        )
 
     @property
     def bootstrap(self) -> str:
@@ -102,12 +106,14 @@ class MockCluster:
         return addresses.decode()
 
     def create_topic(self, name: str, partitions: int) -> None:
-        """Create a topic; the protocol's own CreateTopics is not implemented by librdkafka's brokers."""
-        code = self._lib.rd_kafka_mock_topic_create(self._cluster, name.encode(), partitions, self._brokers)
+        """Create a topic; librdkafka's brokers do not implement the protocol's CreateTopics."""
+        code = self._lib.rd_kafka_mock_topic_create(
+            self._cluster, name.encode(), partitions, self._brokers
+        )
         self._check(code, f"create topic {name}")
 
     def push_errors(self, api_key: int, codes: Sequence[int]) -> None:
-        """Answer the next requests of this protocol API with these Kafka error codes; -195 cuts the connection."""
+        """Answer the next requests of an API with these error codes; -195 cuts the connection."""
         array = (ctypes.c_int * len(codes))(*codes)
         self._lib.rd_kafka_mock_push_request_errors_array(self._cluster, api_key, len(codes), array)
 
@@ -117,11 +123,15 @@ class MockCluster:
 
     def broker_down(self, broker: int) -> None:
         """Cut the broker's connections and refuse new ones; its records stay."""
-        self._check(self._lib.rd_kafka_mock_broker_set_down(self._cluster, broker), f"broker {broker} down")
+        self._check(
+            self._lib.rd_kafka_mock_broker_set_down(self._cluster, broker), f"broker {broker} down"
+        )
 
     def broker_up(self, broker: int) -> None:
         """Let the broker accept connections again."""
-        self._check(self._lib.rd_kafka_mock_broker_set_up(self._cluster, broker), f"broker {broker} up")
+        self._check(
+            self._lib.rd_kafka_mock_broker_set_up(self._cluster, broker), f"broker {broker} up"
+        )
 
     def set_rtt(self, broker: int, milliseconds: int) -> None:
         """Delay each answer of the broker."""
@@ -130,7 +140,9 @@ class MockCluster:
 
     def move_leader(self, topic: str, partition: int, broker: int) -> None:
         """Make `broker` the leader of a partition; -1 leaves it without one."""
-        code = self._lib.rd_kafka_mock_partition_set_leader(self._cluster, topic.encode(), partition, broker)
+        code = self._lib.rd_kafka_mock_partition_set_leader(
+            self._cluster, topic.encode(), partition, broker
+        )
         self._check(code, f"move leader of {topic}[{partition}] to {broker}")
 
     def _check(self, code: int, what: str) -> None:

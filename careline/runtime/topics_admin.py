@@ -1,11 +1,12 @@
-"""Compares the broker's topics with the one table, creates what is missing, and says exactly what differs.
+"""Compares the broker's topics with the one table, creates what is missing, says what differs.
 
-Promise: no topic of ours is ever made by accident. `plan` only reads; `apply` creates missing topics and corrects settings,
-but refuses to change a number of partitions (the partition is the shard: changing it would tear conversations apart);
-`require_topics` is what each role calls before it starts.
+Promise: no topic of ours is ever made by accident. `plan` only reads; `apply` creates missing
+topics and corrects settings, but refuses to change a number of partitions (the partition is the
+shard: changing it would tear conversations apart); `require_topics` is what each role calls before
+it starts.
 
-librdkafka's embedded cluster knows neither DescribeConfigs nor CreateTopics: there the settings are not compared,
-because there are none.
+librdkafka's embedded cluster knows neither DescribeConfigs nor CreateTopics: there the settings are
+not compared, because there are none.
 """
 
 from __future__ import annotations
@@ -92,28 +93,32 @@ async def plan(where: TopicsOnBroker) -> tuple[TopicDifference, ...]:
 async def apply(where: TopicsOnBroker) -> tuple[TopicDifference, ...]:
     """Create missing topics and correct settings; return what was changed.
 
-    Running it again is harmless. A wrong number of partitions is refused before anything is touched.
+    Running it again is harmless. A wrong number of partitions is refused before anything is
+    touched.
     """
     async with _admin(where) as admin:
         differences = await _compare(admin, where)
         if wrong := [each for each in differences if each.aspect is Aspect.PARTITIONS]:
             raise ConfigurationError(
                 "; ".join(map(str, wrong)),
-                hint="the number of partitions is chosen once: set CARELINE_KAFKA__PARTITIONS to what the broker has, "
+                hint="partitions are chosen once: set CARELINE_KAFKA__PARTITIONS to what it has, "
                 "or use another cluster",
             )
-        await _create(admin, where, {each.topic for each in differences if each.aspect is Aspect.MISSING})
+        await _create(
+            admin, where, {each.topic for each in differences if each.aspect is Aspect.MISSING}
+        )
         await _correct(admin, [each for each in differences if each.aspect is Aspect.SETTING])
         await _settled(admin, where)
     return differences
 
 
 async def require_topics(where: TopicsOnBroker) -> None:
-    """Return if every topic is as the table says; raise ConfigurationError naming each that is not."""
+    """Return if every topic is as the table says; else a ConfigurationError names each."""
     differences = await plan(where)
     if differences:
         raise ConfigurationError(
-            f"topics on {where.bootstrap} are not as they should be: " + "; ".join(map(str, differences)),
+            f"topics on {where.bootstrap} are not as they should be: "
+            + "; ".join(map(str, differences)),
             hint='see "careline topics diff", then run "careline topics apply"',
         )
 
@@ -128,7 +133,7 @@ async def _admin(where: TopicsOnBroker) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.close()
         raise ConfigurationError(
             f"no Kafka answers at {where.bootstrap} ({type(error).__name__})",
-            hint="start it or correct CARELINE_KAFKA__BOOTSTRAP_SERVERS; to try without one: careline demo",
+            hint="start it, correct CARELINE_KAFKA__BOOTSTRAP_SERVERS, or try: careline demo",
         ) from error
     try:
         yield admin
@@ -136,9 +141,13 @@ async def _admin(where: TopicsOnBroker) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.close()
 
 
-async def _compare(admin: AIOKafkaAdminClient, where: TopicsOnBroker) -> tuple[TopicDifference, ...]:
+async def _compare(
+    admin: AIOKafkaAdminClient, where: TopicsOnBroker
+) -> tuple[TopicDifference, ...]:
     # None asks for all topics: naming one that is missing would make a permissive broker create it.
-    found = {entry["topic"]: len(entry["partitions"]) for entry in await admin.describe_topics(None)}
+    found = {
+        entry["topic"]: len(entry["partitions"]) for entry in await admin.describe_topics(None)
+    }
     present = [spec for spec in where.topics if spec.name in found]
     settings = await _settings(admin, [spec.name for spec in present])
     differences: list[TopicDifference] = []
@@ -148,7 +157,11 @@ async def _compare(admin: AIOKafkaAdminClient, where: TopicsOnBroker) -> tuple[T
             continue
         if found[spec.name] != where.partitions:
             count = str(found[spec.name])
-            differences.append(_difference(spec.name, Aspect.PARTITIONS, "partitions", str(where.partitions), count))
+            differences.append(
+                _difference(
+                    spec.name, Aspect.PARTITIONS, "partitions", str(where.partitions), count
+                )
+            )
         effective = settings.get(spec.name)
         if effective is None:
             continue
@@ -159,7 +172,9 @@ async def _compare(admin: AIOKafkaAdminClient, where: TopicsOnBroker) -> tuple[T
     return tuple(differences)
 
 
-def _difference(topic: str, aspect: Aspect, setting: str, wanted: str, found: str) -> TopicDifference:
+def _difference(
+    topic: str, aspect: Aspect, setting: str, wanted: str, found: str
+) -> TopicDifference:
     return TopicDifference(topic=topic, aspect=aspect, setting=setting, wanted=wanted, found=found)
 
 
@@ -169,7 +184,9 @@ class _Setting:
     overridden: bool
 
 
-async def _settings(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, dict[str, _Setting]]:
+async def _settings(
+    admin: AIOKafkaAdminClient, names: Iterable[str]
+) -> dict[str, dict[str, _Setting]]:
     """The effective settings by topic; empty if the broker cannot tell them."""
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
     if not resources:
@@ -182,10 +199,13 @@ async def _settings(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[st
     for answer in answers:
         for resource in answer.to_object()["resources"]:
             if resource["error_code"]:
-                raise _refused("read the settings of", resource["resource_name"], resource["error_code"])
+                raise _refused(
+                    "read the settings of", resource["resource_name"], resource["error_code"]
+                )
             settings[resource["resource_name"]] = {
                 entry["config_names"]: _Setting(
-                    str(entry["config_value"]), overridden=entry.get("config_source") == _TOPIC_OVERRIDE
+                    str(entry["config_value"]),
+                    overridden=entry.get("config_source") == _TOPIC_OVERRIDE,
                 )
                 for entry in resource["config_entries"]
             }
@@ -195,22 +215,23 @@ async def _settings(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[st
 async def _create(admin: AIOKafkaAdminClient, where: TopicsOnBroker, missing: set[str]) -> None:
     if not missing:
         return
-    brokers = (await admin.describe_cluster())["brokers"]
-    replication = min(_MAX_REPLICATION, len(brokers))
+    cluster = await admin.describe_cluster()
+    # librdkafka's brokers name a controller that is none of them.
+    if cluster["controller_id"] not in {broker["node_id"] for broker in cluster["brokers"]}:
+        raise ConfigurationError(
+            f"the broker at {where.bootstrap} has no controller and cannot create topics",
+            hint="the embedded cluster gets its topics when it starts: careline up --embedded",
+        )
+    replication = min(_MAX_REPLICATION, len(cluster["brokers"]))
     wanted = [
         NewTopic(spec.name, where.partitions, replication, topic_configs=spec.config())
         for spec in where.topics
         if spec.name in missing
     ]
-    try:
-        answer = await admin.create_topics(wanted)
-    except IncompatibleBrokerVersion as error:
-        raise ConfigurationError(
-            f"the broker at {where.bootstrap} cannot create topics",
-            hint="the embedded cluster gets its topics when it starts: careline up --embedded",
-        ) from error
+    answer = await admin.create_topics(wanted)
     for name, code, *_ in answer.topic_errors:
-        # Another `apply` may have come first: the comparison that follows decides whether it made what we want.
+        # Another `apply` may have come first: the comparison that follows decides whether it made
+        # what we want.
         if code not in (0, TopicAlreadyExistsError.errno):
             raise _refused("create", name, code)
 
@@ -224,7 +245,8 @@ async def _correct(admin: AIOKafkaAdminClient, wrong: Sequence[TopicDifference])
         ConfigResource(
             ConfigResourceType.TOPIC,
             name,
-            # AlterConfigs replaces all overrides of a topic: those that we do not manage are sent along.
+            # AlterConfigs replaces all overrides of a topic: those that we do not manage are sent
+            # along.
             {key: setting.value for key, setting in current[name].items() if setting.overridden}
             | {each.setting: each.wanted for each in group},
         )
@@ -237,7 +259,7 @@ async def _correct(admin: AIOKafkaAdminClient, wrong: Sequence[TopicDifference])
 
 
 async def _settled(admin: AIOKafkaAdminClient, where: TopicsOnBroker) -> None:
-    """Wait until the broker shows what was applied: metadata follows the controller with a delay."""
+    """Wait until the broker shows what was applied: metadata follows with a delay."""
     rest: tuple[TopicDifference, ...] = ()
     try:
         async with asyncio.timeout(_SETTLE_TIMEOUT_S):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def alive(pid: int) -> bool:
-    """Whether the process runs; one that only waits to be reaped does not (where the kernel tells: Linux)."""
+    """Whether the process runs; one that only waits to be reaped does not (on Linux)."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -21,7 +21,7 @@ def alive(pid: int) -> bool:
 
 
 async def gone(pid: int, within: float = 15.0) -> None:
-    """Return when the process is gone; fail with TimeoutError if it still runs after `within` seconds."""
+    """Return when the process is gone; TimeoutError if it runs after `within` seconds."""
     async with asyncio.timeout(within):
         while alive(pid):
             await asyncio.sleep(0.02)

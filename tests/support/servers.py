@@ -1,7 +1,7 @@
-"""The fixtures for the peers of careline: real servers on free loopback ports, ended with the test or the session.
+"""The fixtures for the peers of careline: real servers on free loopback ports.
 
-`embedded_kafka` and `valkey` belong to one test. `kafka_server` is one broker for the session, up again at the start of
-each test that asks for it, because a test may have killed it.
+`embedded_kafka` and `valkey` belong to one test. `kafka_server` is one broker for the session, up
+again at the start of each test that asks for it, because a test may have killed it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @pytest_asyncio.fixture
 async def embedded_kafka() -> AsyncIterator[EmbeddedKafka]:
-    """An embedded cluster of one broker without topics: `await embedded_kafka.create_topic(name, partitions)`."""
+    """One embedded broker without topics: `await embedded_kafka.create_topic(name, count)`."""
     async with EmbeddedKafka() as cluster:
         yield cluster
 
@@ -49,7 +49,7 @@ def kafka_broker() -> Iterator[KafkaServer]:
 
 @pytest.fixture
 def kafka_server(kafka_broker: KafkaServer) -> KafkaServer:
-    """A real Apache Kafka that runs, with whatever earlier tests left in it: use topic names of your own."""
+    """A real Apache Kafka with what earlier tests left in it: use topic names of your own."""
     if not kafka_broker.running:
         kafka_broker.restart()
     return kafka_broker

@@ -1,4 +1,4 @@
-"""The real Apache Kafka of the tests is real: it survives SIGKILL with its records and makes no topic by itself."""
+"""The Apache Kafka of the tests is real: it survives SIGKILL and makes no topic by itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from tests.support.processes import gone
 
 @pytest.mark.kafka
 @pytest.mark.slow
-async def test_a_killed_broker_comes_back_with_every_acknowledged_record(kafka_server: KafkaServer) -> None:
+async def test_a_killed_broker_comes_back_with_every_acknowledged_record(
+    kafka_server: KafkaServer,
+) -> None:
     topic = f"kept-{uuid.uuid4().hex}"
     bootstrap, pid = kafka_server.bootstrap, kafka_server.pid
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
@@ -64,7 +66,7 @@ async def test_a_topic_that_nobody_made_is_an_error(kafka_server: KafkaServer) -
 
 
 def test_jars_are_trusted_only_byte_for_byte(tmp_path: Path) -> None:
-    name = sorted(jars.committed())[0]
+    name = min(jars.committed())
     assert f"{name} is missing" in jars.problems(tmp_path)
 
     (tmp_path / name).write_bytes(b"not that jar")

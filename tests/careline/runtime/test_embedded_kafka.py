@@ -39,12 +39,17 @@ async def read(bootstrap: str, topic: str, count: int) -> list[tuple[int, bytes]
     await consumer.start()
     try:
         async with asyncio.timeout(20):
-            return [(record.partition, record.value) for record in [await consumer.getone() for _ in range(count)]]
+            return [
+                (record.partition, record.value)
+                for record in [await consumer.getone() for _ in range(count)]
+            ]
     finally:
         await consumer.stop()
 
 
-async def test_records_go_through_a_topic_with_the_partitions_asked_for(embedded_kafka: EmbeddedKafka) -> None:
+async def test_records_go_through_a_topic_with_the_partitions_asked_for(
+    embedded_kafka: EmbeddedKafka,
+) -> None:
     await embedded_kafka.create_topic("heard", 5)
     async with producing(embedded_kafka.bootstrap) as producer:
         partitions = await producer.partitions_for("heard")
@@ -52,16 +57,23 @@ async def test_records_go_through_a_topic_with_the_partitions_asked_for(embedded
             await producer.send_and_wait("heard", b"%d" % number, partition=number % 5)
 
     assert partitions == {0, 1, 2, 3, 4}
-    assert sorted(await read(embedded_kafka.bootstrap, "heard", 20)) == sorted((n % 5, b"%d" % n) for n in range(20))
+    assert sorted(await read(embedded_kafka.bootstrap, "heard", 20)) == sorted(
+        (n % 5, b"%d" % n) for n in range(20)
+    )
 
 
 async def test_start_creates_the_topics_of_the_mapping() -> None:
-    async with EmbeddedKafka({"one": 1, "three": 3}) as cluster, producing(cluster.bootstrap) as producer:
+    async with (
+        EmbeddedKafka({"one": 1, "three": 3}) as cluster,
+        producing(cluster.bootstrap) as producer,
+    ):
         assert await producer.partitions_for("one") == {0}
         assert await producer.partitions_for("three") == {0, 1, 2}
 
 
-async def test_a_client_survives_injected_errors_without_losing_or_repeating(embedded_kafka: EmbeddedKafka) -> None:
+async def test_a_client_survives_injected_errors_without_losing_or_repeating(
+    embedded_kafka: EmbeddedKafka,
+) -> None:
     await embedded_kafka.create_topic("heard", 1)
     async with producing(embedded_kafka.bootstrap) as producer:
         await producer.send_and_wait("heard", b"0")
@@ -69,7 +81,9 @@ async def test_a_client_survives_injected_errors_without_losing_or_repeating(emb
         for number in range(1, 5):
             await producer.send_and_wait("heard", b"%d" % number)
 
-    assert await read(embedded_kafka.bootstrap, "heard", 5) == [(0, b"%d" % number) for number in range(5)]
+    assert await read(embedded_kafka.bootstrap, "heard", 5) == [
+        (0, b"%d" % number) for number in range(5)
+    ]
 
 
 async def test_errors_that_are_cleared_are_not_answered(embedded_kafka: EmbeddedKafka) -> None:
@@ -80,7 +94,9 @@ async def test_errors_that_are_cleared_are_not_answered(embedded_kafka: Embedded
         assert (await producer.send_and_wait("heard", b"0")).offset == 0
 
 
-async def test_a_broker_that_comes_back_still_has_its_records(embedded_kafka: EmbeddedKafka) -> None:
+async def test_a_broker_that_comes_back_still_has_its_records(
+    embedded_kafka: EmbeddedKafka,
+) -> None:
     await embedded_kafka.create_topic("heard", 1)
     async with producing(embedded_kafka.bootstrap) as producer:
         await producer.send_and_wait("heard", b"before")
@@ -109,18 +125,25 @@ async def test_a_slow_broker_answers_late_and_only_then(embedded_kafka: Embedded
 
 
 async def test_a_partition_moves_to_another_broker() -> None:
-    async with EmbeddedKafka({"heard": 1}, brokers=2) as cluster, producing(cluster.bootstrap) as producer:
+    async with (
+        EmbeddedKafka({"heard": 1}, brokers=2) as cluster,
+        producing(cluster.bootstrap) as producer,
+    ):
         for broker in (1, 2, 1):
             await cluster.move_leader("heard", 0, broker)
             async with asyncio.timeout(20):
                 await producer.send_and_wait("heard", b"at %d" % broker)
 
-        assert await read(cluster.bootstrap, "heard", 3) == [(0, b"at 1"), (0, b"at 2"), (0, b"at 1")]
+        assert await read(cluster.bootstrap, "heard", 3) == [
+            (0, b"at 1"),
+            (0, b"at 2"),
+            (0, b"at 1"),
+        ]
 
 
 async def test_a_command_that_librdkafka_refuses_says_why(embedded_kafka: EmbeddedKafka) -> None:
     await embedded_kafka.create_topic("heard", 1)
-    with pytest.raises(ConfigurationError, match="heard.*exists"):
+    with pytest.raises(ConfigurationError, match=r"heard.*exists"):
         await embedded_kafka.create_topic("heard", 2)
     await embedded_kafka.create_topic("other", 1)
 
@@ -151,7 +174,9 @@ asyncio.run(main())
 
 
 async def test_it_dies_with_a_parent_that_was_killed() -> None:
-    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", PARENT, stdout=asyncio.subprocess.PIPE)
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PARENT, stdout=asyncio.subprocess.PIPE
+    )
     assert parent.stdout is not None
     async with asyncio.timeout(20):
         child = int(await parent.stdout.readline())

@@ -24,7 +24,9 @@ main(sys.argv[1:])
 
 
 async def _starter(script: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE)
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE
+    )
 
 
 async def _orphaned_by_kill(starter: asyncio.subprocess.Process) -> int:
@@ -84,7 +86,16 @@ async def test_the_end_of_the_child_is_seen_at_once_and_leaves_no_watcher() -> N
 
 def test_a_child_whose_starter_is_already_gone_does_not_start() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "careline.runtime.tether", "1", "--", sys.executable, "-c", "print('ran')"],
+        [
+            sys.executable,
+            "-m",
+            "careline.runtime.tether",
+            "1",
+            "--",
+            sys.executable,
+            "-c",
+            "print('ran')",
+        ],
         capture_output=True,
         check=False,
         timeout=20,
@@ -94,7 +105,10 @@ def test_a_child_whose_starter_is_already_gone_does_not_start() -> None:
 
 def test_a_wrong_command_line_is_told() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "careline.runtime.tether", "sleep"], capture_output=True, check=False, timeout=20
+        [sys.executable, "-m", "careline.runtime.tether", "sleep"],
+        capture_output=True,
+        check=False,
+        timeout=20,
     )
     assert done.returncode == 2
     assert b"usage:" in done.stderr

@@ -1,7 +1,8 @@
-"""Gets the jars of Apache Kafka once, and trusts them only if they are byte for byte the committed ones.
+"""Gets the jars of Apache Kafka once, and trusts only those that are the committed ones.
 
-`python -m tests.support.kafka.jars` (that is `make setup-kafka`) fetches them with Maven into a folder of the user's
-cache, outside the work tree; later runs find them there. Nothing is used whose sha256 is not in `SHA256SUMS`.
+`python -m tests.support.kafka.jars` (that is `make setup-kafka`) fetches them with Maven into a
+folder of the user's cache, outside the work tree; later runs find them there. Nothing is used whose
+sha256 is not in `SHA256SUMS`.
 """
 
 from __future__ import annotations
@@ -36,13 +37,22 @@ def committed() -> dict[str, str]:
 
 
 def problems(folder: Path) -> list[str]:
-    """What keeps the jars in `folder` from being used; empty if they are exactly the committed ones."""
+    """What keeps the jars in `folder` from being used; empty if they are the committed ones."""
     wanted = committed()
-    present = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in folder.glob("*.jar")}
+    present = {
+        jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in folder.glob("*.jar")
+    }
     return [
         *(f"{name} is missing" for name in sorted(wanted.keys() - present.keys())),
-        *(f"{name} is not one of the committed jars" for name in sorted(present.keys() - wanted.keys())),
-        *(f"{name} has another sha256" for name in sorted(wanted) if present.get(name, wanted[name]) != wanted[name]),
+        *(
+            f"{name} is not one of the committed jars"
+            for name in sorted(present.keys() - wanted.keys())
+        ),
+        *(
+            f"{name} has another sha256"
+            for name in sorted(wanted)
+            if present.get(name, wanted[name]) != wanted[name]
+        ),
     ]
 
 
@@ -55,7 +65,7 @@ def missing_tool() -> str | None:
 
 
 def fetch(target: Path) -> None:
-    """Have Maven copy the jars to a new folder, check them there, and only then put them in place."""
+    """Have Maven copy the jars to a new folder, check them there, then put them in place."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         new = Path(folder) / "jars"
@@ -71,7 +81,9 @@ def fetch(target: Path) -> None:
             if done.returncode == 0:
                 break
             if attempt == _FETCH_TRIES:
-                raise SystemExit(f"setup-kafka: Maven failed {attempt} times, last with code {done.returncode}")
+                raise SystemExit(
+                    f"setup-kafka: Maven failed {attempt} times, last with code {done.returncode}"
+                )
         if found := problems(new):
             raise SystemExit("setup-kafka: refused, " + "; ".join(found))
         shutil.rmtree(target, ignore_errors=True)

@@ -1,7 +1,8 @@
-"""One real Apache Kafka broker (KRaft, loopback, durable folder) that can be killed and brought back.
+"""One real Apache Kafka broker (KRaft, loopback) that can be killed and brought back.
 
-Promise: `restart()` after `kill()` comes back on the same port with the same data; leaving the context ends the
-process and removes the data. Blocking calls on purpose: tests, and the bench, use it as a plain context manager.
+Promise: `restart()` after `kill()` comes back on the same port with the same data; leaving the
+context ends the process and removes the data. Blocking calls on purpose: tests, and the bench, use
+it as a plain context manager.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _LOG_TAIL = 4000
 
 
 class KafkaServer:
-    """A single-node Apache Kafka of its own; `extra` adds or replaces lines of server.properties."""
+    """A single-node Apache Kafka; `extra` adds or replaces lines of server.properties."""
 
     def __init__(self, extra: dict[str, str] | None = None) -> None:
         """Choose ports and a data folder; nothing is started yet."""
@@ -99,7 +100,9 @@ class KafkaServer:
     def log(self) -> str:
         """The end of the broker's own log, for the report of a failed test."""
         file = self._home / "broker.log"
-        return file.read_text(encoding="utf-8", errors="replace")[-_LOG_TAIL:] if file.exists() else ""
+        return (
+            file.read_text(encoding="utf-8", errors="replace")[-_LOG_TAIL:] if file.exists() else ""
+        )
 
     def _stop(self) -> None:
         if self._process is None:
@@ -112,26 +115,40 @@ class KafkaServer:
         self._process = None
 
     def _java(self, *arguments: str) -> list[str]:
-        # Two cores are shared with everything under test; the default is a thread of each pool per core and more.
+        # Two cores are shared with everything under test; the default is a thread of each pool per
+        # core and more.
         options = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-Dlog4j2.level=WARN"]
         return ["java", *options, "-cp", f"{jars.cache()}/*", *arguments]
 
     def _format(self) -> None:
         properties = self._home / "server.properties"
-        properties.write_text("".join(f"{key}={value}\n" for key, value in self._settings().items()), encoding="utf-8")
+        properties.write_text(
+            "".join(f"{key}={value}\n" for key, value in self._settings().items()), encoding="utf-8"
+        )
         cluster_id = base64.urlsafe_b64encode(secrets.token_bytes(16)).rstrip(b"=").decode()
         done = subprocess.run(
             # The id may begin with a dash, which argparse4j would take for an option: hence `=`.
-            self._java("kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", str(properties)),
+            self._java(
+                "kafka.tools.StorageTool",
+                "format",
+                f"--cluster-id={cluster_id}",
+                "-c",
+                str(properties),
+            ),
             capture_output=True,
             check=False,
             timeout=_READY_TIMEOUT_S,
         )
         if done.returncode != 0:
-            raise RuntimeError(f"Kafka's storage could not be formatted: {done.stderr.decode(errors='replace')}")
+            raise RuntimeError(
+                f"Kafka's storage could not be formatted: {done.stderr.decode(errors='replace')}"
+            )
 
     def _settings(self) -> dict[str, str]:
-        listener, controller = f"PLAINTEXT://{self.bootstrap}", f"CONTROLLER://127.0.0.1:{self._controller_port}"
+        listener, controller = (
+            f"PLAINTEXT://{self.bootstrap}",
+            f"CONTROLLER://127.0.0.1:{self._controller_port}",
+        )
         single_node = {
             f"{prefix}.{what}": "1"
             for prefix in ("transaction.state.log", "share.coordinator.state.topic")
@@ -171,11 +188,15 @@ class KafkaServer:
             if not self.running:
                 raise RuntimeError(f"Kafka ended at start:\n{self.log()}")
             if time.monotonic() > deadline:
-                raise RuntimeError(f"Kafka is not ready after {_READY_TIMEOUT_S:.0f} s:\n{self.log()}")
+                raise RuntimeError(
+                    f"Kafka is not ready after {_READY_TIMEOUT_S:.0f} s:\n{self.log()}"
+                )
             time.sleep(_POLL_S)
 
     def _answers(self) -> bool:
-        client = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": "0", "socket.timeout.ms": "2000"})
+        client = AdminClient(
+            {"bootstrap.servers": self.bootstrap, "log_level": "0", "socket.timeout.ms": "2000"}
+        )
         with contextlib.suppress(KafkaException):
             return bool(client.list_topics(timeout=1.0).brokers)
         return False
