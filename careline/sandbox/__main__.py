@@ -26,9 +26,7 @@ def main() -> None:
     parser.add_argument("--window", type=float, default=900.0, help="seconds of an X rate window")
     for name in ("channel", "private-channel", "user", "brand"):
         parser.add_argument(f"--{name}", action="append", default=[], metavar="NAME")
-    parser.add_argument(
-        "--no-stdin", action="store_true", help="run on when standard input closes"
-    )
+    parser.add_argument("--no-stdin", action="store_true", help="run on when standard input closes")
     options = parser.parse_args()
     config = SandboxConfig(
         host=options.host,

@@ -6,15 +6,19 @@ about itself.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from aiohttp import web
 
 from careline.sandbox.common.pace import Pace
 from careline.sandbox.common.wire import Json, read_json, reply
 from careline.sandbox.slack import pages
-from careline.sandbox.slack.calls import SlackServer
 from careline.sandbox.summary import KEY, card_summary, x_summary
 from careline.sandbox.x import feeding
-from careline.sandbox.x.access import XServer
+
+if TYPE_CHECKING:
+    from careline.sandbox.slack.calls import SlackServer
+    from careline.sandbox.x.access import XServer
 
 BODY_MAX = 1024 * 1024 * 1024
 
@@ -113,7 +117,8 @@ class _Control:
         made: list[Json] = []
         for entry in body.get("channels", [body]):
             channel = self.slack.workspace.channel(
-                str(entry["name"]), is_private=bool(entry.get("is_private")),
+                str(entry["name"]),
+                is_private=bool(entry.get("is_private")),
                 channel_id=str(entry.get("id") or ""),
             )
             for name in ("is_private", "is_archived", "bot_is_member"):
@@ -128,7 +133,8 @@ class _Control:
         made: list[Json] = []
         for entry in body.get("users", [body]):
             user = self.slack.workspace.user(
-                str(entry["name"]), real_name=str(entry.get("real_name") or ""),
+                str(entry["name"]),
+                real_name=str(entry.get("real_name") or ""),
                 user_id=str(entry.get("id") or ""),
             )
             made.append(user.to_json())

@@ -6,12 +6,9 @@ never listen on anything but the address given, which is loopback unless told ot
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from aiohttp import web
 
@@ -27,6 +24,11 @@ from careline.sandbox.slack.workspace import TRIGGER_S, Workspace
 from careline.sandbox.x import app as x_app
 from careline.sandbox.x.access import XServer
 from careline.sandbox.x.store import XStore
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+    from types import TracebackType
 
 SHUTDOWN_S = 0.2
 
@@ -127,7 +129,10 @@ class Sandbox:
 
     async def _listen(self, app: web.Application, port: int) -> str:
         runner = web.AppRunner(
-            app, access_log=None, shutdown_timeout=SHUTDOWN_S, handler_cancellation=True,
+            app,
+            access_log=None,
+            shutdown_timeout=SHUTDOWN_S,
+            handler_cancellation=True,
             logger=logging.getLogger("careline.sandbox"),
         )
         await runner.setup()

@@ -6,9 +6,12 @@ as a duplicate, and those that readers still see are told apart from those that 
 
 from __future__ import annotations
 
-from careline.sandbox.common.wire import Json
-from careline.sandbox.slack.calls import SlackServer
-from careline.sandbox.x.access import XServer
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from careline.sandbox.common.wire import Json
+    from careline.sandbox.slack.calls import SlackServer
+    from careline.sandbox.x.access import XServer
 
 KEY = "key,case_id,case"
 """Fields of `metadata.event_payload` that may hold a card's key: the first one present does."""

@@ -12,8 +12,10 @@ import random
 import time
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from careline.sandbox.common.wire import Json
+if TYPE_CHECKING:
+    from careline.sandbox.common.wire import Json
 
 
 class FaultKind(StrEnum):
@@ -71,7 +73,7 @@ class Fault:
         if kind in {FaultKind.SERVER_ERROR, FaultKind.STALL}:
             fields.setdefault("accepted", False)
         fault = cls(id=str(body.get("id", f"f{number}")), kind=kind, **fields)
-        fault.rng = random.Random(fault.seed)  # noqa: S311 - repeatable, not secret
+        fault.rng = random.Random(fault.seed)  # noqa: S311 - repeatable, no secret
         return fault
 
     def matches(self, server: str, method: str, path: str) -> bool:

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from careline.sandbox.common.faults import Fault, FaultKind, FaultPlan
-from careline.sandbox.common.history import History
 from careline.sandbox.common.wire import Background, dumps, html_error
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler, Middleware
+
+    from careline.sandbox.common.history import History
+
 Refusal = Callable[[Fault], web.Response]
 
 LANDS_AFTER = web.RequestKey("lands_after", float)
@@ -24,7 +28,7 @@ LANDS_AFTER = web.RequestKey("lands_after", float)
 
 def gate(
     server: str, plan: FaultPlan, history: History, background: Background, *, refuse: Refusal
-) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+) -> Middleware:
     """Build the middleware of one server; `refuse` spells that server's 429 and refusals."""
 
     @web.middleware

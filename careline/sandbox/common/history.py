@@ -9,8 +9,10 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from collections import Counter
+from typing import TYPE_CHECKING
 
-from careline.sandbox.common.wire import Json
+if TYPE_CHECKING:
+    from careline.sandbox.common.wire import Json
 
 
 class History:

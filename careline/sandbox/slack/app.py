@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from careline.sandbox.common.gate import gate
 from careline.sandbox.common.wire import Json, read_json, reply
 from careline.sandbox.slack import lookups, messages, pages, views
-from careline.sandbox.slack.calls import Call, Method, Refusal, SlackServer, dispatcher, refuse
+from careline.sandbox.slack.calls import Call, Method, RefusedError, SlackServer, dispatcher, refuse
+
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler
 
 METHODS = {
     "auth.test": Method(lookups.auth_test, tier=4),
@@ -49,7 +53,7 @@ def build(slack: SlackServer) -> web.Application:
     return app
 
 
-def _responder(slack: SlackServer):  # noqa: ANN202 - an aiohttp handler
+def _responder(slack: SlackServer) -> Handler:
     """Build the handler of response URLs: at most five uses within half an hour."""
 
     async def handle(request: web.Request) -> web.Response:
@@ -63,7 +67,7 @@ def _responder(slack: SlackServer):  # noqa: ANN202 - an aiohttp handler
         call = Call(slack, {**body, "channel": permission.channel}, slack.requests)
         try:
             _respond(call, body, permission.user, permission.ts)
-        except Refusal as refusal:
+        except RefusedError as refusal:
             return reply(refusal.body)
         return reply({"ok": True})
 

@@ -6,13 +6,19 @@ with the path of each fault, as `invalid_blocks` does.
 
 from __future__ import annotations
 
-from careline.sandbox.common.wire import Json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from careline.sandbox.common.wire import Json
 
 MESSAGE_BLOCKS = 50
 VIEW_BLOCKS = 100
 TOTAL_CHARS = 13_200
 """Undocumented: above about this much text Slack answers msg_blocks_too_long."""
 ID_MAX = 255
+INPUT_MAX = 3000
+KINDS = {"section", "header", "context", "actions", "input", "image", "markdown", "rich_text"}
+KINDS_UNCHECKED = {"divider", "video", "file", "context_actions", "table"}
 ELEMENTS = {
     "button", "checkboxes", "channels_select", "conversations_select", "datepicker",
     "datetimepicker", "email_text_input", "external_select", "file_input", "icon_button",
@@ -85,7 +91,7 @@ class _Check:
             ):
                 self.text(option.get("text"), f"{where}/options/text", 75)
                 self.optional(option, "value", f"{where}/options", 150)
-        if kind == "plain_text_input" and int(element.get("max_length") or 1) > 3000:  # noqa: PLR2004
+        if kind == "plain_text_input" and int(element.get("max_length") or 1) > INPUT_MAX:
             self.fault("max_length must be at most 3000", where)
         if element.get("placeholder") is not None:
             self.text(element["placeholder"], f"{where}/placeholder", 150, plain=True)
@@ -101,35 +107,42 @@ class _Check:
     def block(self, block: Json, where: str) -> None:
         kind = block.get("type")
         self.optional(block, "block_id", where, ID_MAX)
-        match kind:
-            case "section":
-                self._section(block, where)
-            case "header":
-                self.text(block.get("text"), f"{where}/text", 150, plain=True)
-            case "context":
-                for item in self.count(block.get("elements"), f"{where}/elements", 10):
-                    if item.get("type") != "image":
-                        self.text(item, f"{where}/elements", 3000)
-            case "actions":
-                for item in self.count(block.get("elements"), f"{where}/elements", 25):
-                    self.element(item, f"{where}/elements")
-            case "input":
-                self.text(block.get("label"), f"{where}/label", 2000, plain=True)
-                if isinstance(block.get("element"), dict):
-                    self.element(block["element"], f"{where}/element")
-                else:
-                    self.fault("missing element", where)
-            case "image":
-                self.string(block.get("alt_text"), f"{where}/alt_text", 2000)
-            case "markdown":
-                self.string(block.get("text"), f"{where}/text", 12_000)
-            case "rich_text":
-                self.count(block.get("elements"), f"{where}/elements", 1000)
-                self.chars += len(str(block))
-            case "divider" | "video" | "file" | "context_actions" | "table":
-                pass
-            case _:
-                self.fault(f"unsupported block type: {kind}", where)
+        if kind in KINDS_UNCHECKED:
+            return
+        check = getattr(self, f"_{kind}", None) if kind in KINDS else None
+        if check is None:
+            self.fault(f"unsupported block type: {kind}", where)
+        else:
+            check(block, where)
+
+    def _header(self, block: Json, where: str) -> None:
+        self.text(block.get("text"), f"{where}/text", 150, plain=True)
+
+    def _context(self, block: Json, where: str) -> None:
+        for item in self.count(block.get("elements"), f"{where}/elements", 10):
+            if item.get("type") != "image":
+                self.text(item, f"{where}/elements", 3000)
+
+    def _actions(self, block: Json, where: str) -> None:
+        for item in self.count(block.get("elements"), f"{where}/elements", 25):
+            self.element(item, f"{where}/elements")
+
+    def _input(self, block: Json, where: str) -> None:
+        self.text(block.get("label"), f"{where}/label", 2000, plain=True)
+        if isinstance(block.get("element"), dict):
+            self.element(block["element"], f"{where}/element")
+        else:
+            self.fault("missing element", where)
+
+    def _image(self, block: Json, where: str) -> None:
+        self.string(block.get("alt_text"), f"{where}/alt_text", 2000)
+
+    def _markdown(self, block: Json, where: str) -> None:
+        self.string(block.get("text"), f"{where}/text", 12_000)
+
+    def _rich_text(self, block: Json, where: str) -> None:
+        self.count(block.get("elements"), f"{where}/elements", 1000)
+        self.chars += len(str(block))
 
     def _section(self, block: Json, where: str) -> None:
         if block.get("text") is None and not block.get("fields"):
@@ -150,7 +163,8 @@ class _Check:
                 self.fault(f"`block_id` {name} already exists", "/blocks")
             seen.add(str(name)) if name else None
             actions = [
-                item.get("action_id") for item in block.get("elements") or []
+                item.get("action_id")
+                for item in block.get("elements") or []
                 if isinstance(item, dict) and item.get("action_id")
             ]
             if len(actions) != len(set(actions)):

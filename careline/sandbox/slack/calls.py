@@ -8,26 +8,30 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-
-from aiohttp import web
+from typing import TYPE_CHECKING
 
 from careline.sandbox.common.faults import Fault, FaultKind, FaultPlan
 from careline.sandbox.common.gate import LANDS_AFTER
-from careline.sandbox.common.history import History
 from careline.sandbox.common.pace import Buckets, Pace
 from careline.sandbox.common.wire import Background, Json, reply
-from careline.sandbox.slack.model import Channel, Message, User
-from careline.sandbox.slack.socket import Sockets
-from careline.sandbox.slack.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from aiohttp import web
+
+    from careline.sandbox.common.history import History
+    from careline.sandbox.slack.model import Channel, Message, User
+    from careline.sandbox.slack.socket import Sockets
+    from careline.sandbox.slack.workspace import Workspace
 
 NESTED = ("blocks", "attachments", "metadata", "view")
 TIERS = {1: 1, 2: 20, 3: 50, 4: 100}
 """Calls a minute."""
 
 
-class Refusal(Exception):
+class RefusedError(Exception):
     """The method ends with `ok: false` and this error code."""
 
     def __init__(self, code: str, **extra: object) -> None:
@@ -80,25 +84,25 @@ class Call:
         """Find the channel that the call names."""
         channel = self.workspace.find_channel(self.text("channel"))
         if channel is None:
-            raise Refusal("channel_not_found")
+            raise RefusedError("channel_not_found")
         if writing and channel.is_archived:
-            raise Refusal("is_archived")
+            raise RefusedError("is_archived")
         if not channel.bot_is_member:
-            raise Refusal("channel_not_found" if channel.is_private else "not_in_channel")
+            raise RefusedError("channel_not_found" if channel.is_private else "not_in_channel")
         return channel
 
     def message(self, channel: Channel, name: str = "ts") -> Message:
         """Find the message that the call names."""
         message = channel.by_ts.get(self.text(name))
         if message is None or message.deleted:
-            raise Refusal("message_not_found")
+            raise RefusedError("message_not_found")
         return message
 
     def user(self, name: str = "user") -> User:
         """Find the user that the call names."""
         user = self.workspace.users.get(self.text(name))
         if user is None:
-            raise Refusal("user_not_found")
+            raise RefusedError("user_not_found")
         return user
 
 
@@ -131,7 +135,7 @@ def dispatcher(
             slack.requests += 1
             call = Call(slack, args, slack.requests, request.get(LANDS_AFTER, 0.0))
             return reply({"ok": True, **await method.act(call)})
-        except Refusal as refusal:
+        except RefusedError as refusal:
             return reply(refusal.body)
 
     return handle
@@ -157,9 +161,9 @@ async def _arguments(request: web.Request) -> Json:
             try:
                 body = json.loads(await request.read() or b"{}")
             except ValueError as error:
-                raise Refusal("invalid_json") from error
+                raise RefusedError("invalid_json") from error
             if not isinstance(body, dict):
-                raise Refusal("json_not_object")
+                raise RefusedError("json_not_object")
             args |= body
         else:
             args |= {name: str(value) for name, value in (await request.post()).items()}
@@ -169,23 +173,21 @@ async def _arguments(request: web.Request) -> Json:
                 args[name] = json.loads(args[name])
             except ValueError as error:
                 code = "invalid_blocks_format" if name == "blocks" else "invalid_arguments"
-                raise Refusal(code) from error
+                raise RefusedError(code) from error
     return args
 
 
-def _authenticate(
-    request: web.Request, args: Json, workspace: Workspace, method: Method
-) -> None:
+def _authenticate(request: web.Request, args: Json, workspace: Workspace, method: Method) -> None:
     header = request.headers.get("Authorization", "")
     token = header.removeprefix("Bearer ").strip() or str(args.get("token") or "")
     if not token:
-        raise Refusal("not_authed")
+        raise RefusedError("not_authed")
     if workspace.revoked:
-        raise Refusal("token_revoked")
+        raise RefusedError("token_revoked")
     if token not in {workspace.bot_token, workspace.app_token}:
-        raise Refusal("invalid_auth")
+        raise RefusedError("invalid_auth")
     if (token == workspace.app_token) is not method.app_token:
-        raise Refusal("not_allowed_token_type")
+        raise RefusedError("not_allowed_token_type")
 
 
 def _wait(slack: SlackServer, name: str, method: Method, args: Json) -> float:

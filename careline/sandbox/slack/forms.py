@@ -6,7 +6,10 @@ empty, too short or too long keeps the modal open, as in the real client.
 
 from __future__ import annotations
 
-from careline.sandbox.common.wire import Json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from careline.sandbox.common.wire import Json
 
 CHOICES = {"static_select", "radio_buttons", "external_select"}
 MANY = {"checkboxes", "multi_static_select"}
@@ -25,10 +28,7 @@ def state_of(blocks: list[Json], values: Json) -> Json:
     state: Json = {}
     for block, element in _inputs(blocks):
         typed = (values.get(block["block_id"]) or {}).get(element.get("action_id", ""))
-        if isinstance(typed, dict):
-            entry = typed
-        else:
-            entry = _entry(element, typed)
+        entry = typed if isinstance(typed, dict) else _entry(element, typed)
         state.setdefault(block["block_id"], {})[element.get("action_id", "")] = entry
     return state
 

@@ -11,7 +11,7 @@ import binascii
 import time
 
 from careline.sandbox.common.wire import Json, truthy
-from careline.sandbox.slack.calls import Call, Refusal
+from careline.sandbox.slack.calls import Call, RefusedError
 from careline.sandbox.slack.model import BOT, BOT_USER, TEAM
 
 PAGE = 100
@@ -60,7 +60,7 @@ async def conversations_info(call: Call) -> Json:
     """conversations.info."""
     channel = call.workspace.find_channel(call.text("channel"))
     if channel is None or (channel.is_private and not channel.bot_is_member):
-        raise Refusal("channel_not_found")
+        raise RefusedError("channel_not_found")
     return {"channel": channel.to_json()}
 
 
@@ -68,7 +68,7 @@ async def conversations_open(call: Call) -> Json:
     """conversations.open: the app's direct conversation with one user."""
     user = call.workspace.users.get(call.text("users"))
     if user is None:
-        raise Refusal("user_not_found")
+        raise RefusedError("user_not_found")
     return {"channel": call.workspace.im(user).to_json()}
 
 
@@ -76,9 +76,9 @@ async def conversations_join(call: Call) -> Json:
     """conversations.join: public channels only."""
     channel = call.workspace.find_channel(call.text("channel"))
     if channel is None or channel.is_private:
-        raise Refusal("channel_not_found")
+        raise RefusedError("channel_not_found")
     if channel.is_archived:
-        raise Refusal("is_archived")
+        raise RefusedError("is_archived")
     channel.bot_is_member = True
     return {"channel": channel.to_json()}
 
@@ -111,7 +111,7 @@ async def replies(call: Call) -> Json:
     channel = call.channel()
     parent = channel.by_ts.get(call.text("ts"))
     if parent is None or parent.deleted:
-        raise Refusal("thread_not_found")
+        raise RefusedError("thread_not_found")
     size, start = call.number_of("limit", PAGE, PAGE_MAX), _offset(call)
     with_metadata, now = truthy(call.args.get("include_all_metadata")), time.time()
     oldest, latest = call.text("oldest"), call.text("latest")
@@ -150,7 +150,7 @@ async def users_by_email(call: Call) -> Json:
     for user in call.workspace.users.values():
         if user.email and user.email == call.text("email"):
             return {"user": user.to_json()}
-    raise Refusal("users_not_found")
+    raise RefusedError("users_not_found")
 
 
 def _offset(call: Call) -> int:
@@ -159,7 +159,7 @@ def _offset(call: Call) -> int:
         return 0
     decoded = _decode(text)
     if not decoded.isdigit():
-        raise Refusal("invalid_cursor")
+        raise RefusedError("invalid_cursor")
     return int(decoded)
 
 
@@ -175,4 +175,4 @@ def _decode(cursor: str) -> str:
     try:
         return base64.urlsafe_b64decode(cursor).decode("ascii").removeprefix("next:")
     except (binascii.Error, ValueError) as error:
-        raise Refusal("invalid_cursor") from error
+        raise RefusedError("invalid_cursor") from error

@@ -11,7 +11,7 @@ import time
 from careline.sandbox.common.wire import Json, truthy
 from careline.sandbox.slack import blocks as kit
 from careline.sandbox.slack import pings
-from careline.sandbox.slack.calls import Call, Refusal
+from careline.sandbox.slack.calls import Call, RefusedError
 from careline.sandbox.slack.model import BOT_USER, Channel, Message
 
 TEXT_MAX = 40_000
@@ -27,7 +27,7 @@ async def post_message(call: Call) -> Json:
     if thread:
         parent = channel.by_ts.get(thread)
         if parent is None or parent.deleted:
-            raise Refusal("thread_not_found")
+            raise RefusedError("thread_not_found")
         message.thread_ts = parent.thread_ts or parent.ts
     if call.lands_after:
         message.visible_at = time.time() + call.lands_after
@@ -46,15 +46,15 @@ async def update(call: Call) -> Json:
     channel = call.channel()
     message = call.message(channel)
     if message.user != BOT_USER or message.ephemeral_for:
-        raise Refusal("cant_update_message")
+        raise RefusedError("cant_update_message")
     if channel.is_archived:
-        raise Refusal("is_archived")
+        raise RefusedError("is_archived")
     args = call.args
     if args.get("blocks") is None and args.get("attachments") is None and not call.text("text"):
-        raise Refusal("no_text")
+        raise RefusedError("no_text")
     _check_blocks(args)
     if len(call.text("text")) > UPDATE_TEXT_MAX:
-        raise Refusal("msg_too_long")
+        raise RefusedError("msg_too_long")
     if args.get("text") is not None:
         message.text = call.text("text")
     if args.get("blocks") is not None:
@@ -79,7 +79,7 @@ async def delete(call: Call) -> Json:
     channel = call.channel()
     message = call.message(channel)
     if message.user != BOT_USER:
-        raise Refusal("cant_delete_message")
+        raise RefusedError("cant_delete_message")
     message.deleted = True
     call.workspace.touch(message)
     facts = {"channel": channel.id, "ts": message.ts, "metadata": message.metadata}
@@ -120,10 +120,10 @@ async def add_reaction(call: Call) -> Json:
     message = call.message(channel, "timestamp")
     name = call.text("name").strip(":")
     if not name:
-        raise Refusal("invalid_name")
+        raise RefusedError("invalid_name")
     users = message.reactions.setdefault(name, [])
     if BOT_USER in users:
-        raise Refusal("already_reacted")
+        raise RefusedError("already_reacted")
     users.append(BOT_USER)
     call.workspace.touch(message)
     facts = {"channel": channel.id, "ts": message.ts, "name": name}
@@ -136,14 +136,14 @@ def compose(call: Call, channel: Channel, args: Json) -> Message:
     _check_blocks(args)
     text = str(args.get("text") or "")[:TEXT_MAX]
     if not text and not args.get("blocks") and not args.get("attachments"):
-        raise Refusal("no_text")
+        raise RefusedError("no_text")
     metadata = args.get("metadata")
     if metadata is not None:
         well_formed = isinstance(metadata, dict) and isinstance(metadata.get("event_type"), str)
         if not well_formed or not isinstance(metadata.get("event_payload"), dict):
-            raise Refusal("invalid_metadata_format")
+            raise RefusedError("invalid_metadata_format")
         if len(str(metadata)) > METADATA_MAX:
-            raise Refusal("metadata_too_large")
+            raise RefusedError("metadata_too_large")
     ts = call.workspace.next_ts()
     return Message(
         channel=channel.id,
@@ -165,7 +165,7 @@ def _check_blocks(args: Json) -> None:
         return
     code, faults = kit.faults_of(args["blocks"])
     if code:
-        raise Refusal(code, errors=faults, response_metadata={"messages": faults})
+        raise RefusedError(code, errors=faults, response_metadata={"messages": faults})
 
 
 def _with_ids(blocks: list[Json], ts: str) -> list[Json]:

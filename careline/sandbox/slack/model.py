@@ -1,4 +1,7 @@
-"""People, channels, messages and views as the stand-in Slack keeps them. Nothing here speaks HTTP."""
+"""People, channels, messages and views as the stand-in Slack keeps them.
+
+Promise: nothing here speaks HTTP; reading a part of a channel costs the same however long it is.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,13 @@ import base64
 import hashlib
 import time
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from careline.sandbox.common.wire import Json
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from careline.sandbox.common.wire import Json
 
 TEAM = "T0SANDBOX"
 APP = "A0SANDBOX"
@@ -43,7 +49,9 @@ class User:
     def to_json(self) -> Json:
         """Spell the user as `users.info` does."""
         profile = {
-            "real_name": self.real_name, "display_name": self.name, "email": self.email,
+            "real_name": self.real_name,
+            "display_name": self.name,
+            "email": self.email,
         }
         return {
             "id": self.id,

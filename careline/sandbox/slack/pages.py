@@ -9,13 +9,17 @@ from __future__ import annotations
 import itertools
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from careline.sandbox.common.wire import Json, read_json, reply
 from careline.sandbox.slack import people
-from careline.sandbox.slack.calls import SlackServer
 from careline.sandbox.slack.model import BOT_USER, Message
+from careline.sandbox.slack.payloads import Press
+
+if TYPE_CHECKING:
+    from careline.sandbox.slack.calls import SlackServer
 
 STATIC = Path(__file__).parent / "page"
 PAGE = 50
@@ -72,8 +76,13 @@ class _Pages:
         ]
         people_ = [user.to_json() for user in workspace.users.values()]
         return reply(
-            {"revision": workspace.revision, "users": people_, "channels": channels,
-             "app_user": BOT_USER, "connected": self.slack.sockets.count}
+            {
+                "revision": workspace.revision,
+                "users": people_,
+                "channels": channels,
+                "app_user": BOT_USER,
+                "connected": self.slack.sockets.count,
+            }
         )
 
     async def messages(self, request: web.Request) -> web.Response:
@@ -89,9 +98,12 @@ class _Pages:
         user = request.query.get("user", "")
         first = found[-1].ts if len(found) > limit else "0"
         notes = [
-            note for note in self.slack.workspace.ephemerals[-PAGE:]
-            if note.channel == channel.id and note.ephemeral_for == user
-            and note.ts > first and not note.deleted
+            note
+            for note in self.slack.workspace.ephemerals[-PAGE:]
+            if note.channel == channel.id
+            and note.ephemeral_for == user
+            and note.ts > first
+            and not note.deleted
         ]
         shown = sorted([*found[:limit], *([] if before else notes)], key=lambda m: m.ts)
         body = {"messages": [_shown(m) for m in shown], "more": len(found) > limit}
@@ -130,7 +142,7 @@ class _Pages:
         body = await _body(request)
         wait = float(body.pop("wait_view_s", 0))
         try:
-            act = people.Press(**body, wait_view_s=wait)
+            act = Press(**body, wait_view_s=wait)
         except TypeError as error:
             raise web.HTTPBadRequest(text=str(error)) from error
         return reply((await people.press(self.slack, act)).to_json())

@@ -8,31 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from careline.sandbox.common.wire import Json
-from careline.sandbox.slack.calls import SlackServer
+from careline.sandbox.slack import payloads
 from careline.sandbox.slack.forms import missing_inputs, state_of
-from careline.sandbox.slack.model import APP, TEAM, Message, User, View
-from careline.sandbox.slack.socket import Ack
+from careline.sandbox.slack.model import APP, TEAM, Message, View
 from careline.sandbox.slack.views import new_view, push, replace_body
 
+if TYPE_CHECKING:
+    from careline.sandbox.common.wire import Json
+    from careline.sandbox.slack.calls import SlackServer
+    from careline.sandbox.slack.payloads import Press
+    from careline.sandbox.slack.socket import Ack
+
 PENDING_ERROR = "That didn't work: the app did not answer in time."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Press:
-    """One use of a control on a message or in a view."""
-
-    user: str
-    action_id: str
-    channel: str = ""
-    ts: str = ""
-    view: str = ""
-    block_id: str = ""
-    value: str | None = None
-    wait_view_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +55,15 @@ async def press(slack: SlackServer, act: Press) -> Outcome:
     message = _message(slack, act)
     view = workspace.views.get(act.view) or _home(slack, act)
     blocks = message.blocks if message is not None else view.body["blocks"] if view else []
-    control = next(_controls(blocks, act), None)
+    control = next(payloads.controls(blocks, act), None)
     if control is None:
         return Outcome(ok=False, error="no_such_control")
     trigger = workspace.trigger(user.id)
-    payload = _base(user, "block_actions", trigger)
-    payload["actions"] = [_action(*control, act)]
+    payload = payloads.base(user, "block_actions", trigger)
+    payload["actions"] = [payloads.action(*control, act)]
     payload["state"] = {"values": {}}
     if message is not None:
-        _about_message(slack, payload, message, user)
+        payloads.about_message(slack, payload, message, user)
     elif view is not None:
         payload |= {"view": view.to_json(), "container": {"type": "view", "view_id": view.id}}
     ack = await slack.sockets.deliver("interactive", payload)
@@ -103,7 +93,7 @@ async def submit(slack: SlackServer, *, user: str, view_id: str, values: Json) -
     missing = missing_inputs(view.body["blocks"], view.state)
     if missing:
         return Outcome(ok=False, error="incomplete", view=view.to_json(), errors=missing)
-    payload = _base(person, "view_submission", workspace.trigger(user))
+    payload = payloads.base(person, "view_submission", workspace.trigger(user))
     payload |= {"view": view.to_json(), "response_urls": []}
     ack = await slack.sockets.deliver("interactive", payload)
     facts = {
@@ -131,7 +121,7 @@ async def close(slack: SlackServer, *, user: str, view_id: str) -> Outcome:
         return Outcome(ok=False, error="no_such_view")
     slack.workspace.close_views(user, only_top=True)
     if view.body.get("notify_on_close"):
-        payload = _base(person, "view_closed", "")
+        payload = payloads.base(person, "view_closed", "")
         payload |= {"view": view.to_json(), "is_cleared": False}
         await slack.sockets.deliver("interactive", payload)
     return Outcome(ok=True)
@@ -233,68 +223,11 @@ def _home(slack: SlackServer, act: Press) -> View | None:
     return home if home is not None and home.id == act.view else None
 
 
-def _controls(blocks: list[Json], act: Press) -> Iterator[tuple[Json, Json]]:
-    """Find the control by its action id, as a person finds it by its label."""
-    for block in blocks:
-        inside = [*(block.get("elements") or []), block.get("accessory"), block.get("element")]
-        for element in inside:
-            if not isinstance(element, dict) or element.get("action_id") != act.action_id:
-                continue
-            if act.block_id in {"", block.get("block_id")}:
-                yield block, element
-
-
-def _action(block: Json, element: Json, act: Press) -> Json:
-    action: Json = {
-        "type": element["type"],
-        "action_id": element["action_id"],
-        "block_id": block.get("block_id", ""),
-        "action_ts": f"{time.time():.6f}",
-    }
-    if element["type"] == "button":
-        action |= {"text": element["text"], "value": element.get("value")}
-        if element.get("style"):
-            action["style"] = element["style"]
-    elif "options" in element:
-        options = element["options"]
-        chosen = next((o for o in options if o.get("value") == act.value), options[0])
-        action["selected_option"] = chosen
-    elif element["type"] == "users_select":
-        action["selected_user"] = act.value
-    else:
-        action["value"] = act.value
-    return action
-
-
-def _base(user: User, kind: str, trigger: str) -> Json:
-    return {
-        "type": kind,
-        "user": {"id": user.id, "username": user.name, "name": user.name, "team_id": TEAM},
-        "api_app_id": APP,
-        "token": "sandbox",
-        "trigger_id": trigger,
-        "team": {"id": TEAM, "domain": "sandbox"},
-        "enterprise": None,
-        "is_enterprise_install": False,
-    }
-
-
-def _about_message(slack: SlackServer, payload: Json, message: Message, user: User) -> None:
-    channel = slack.workspace.channels[message.channel]
-    key = slack.workspace.response_url(user.id, channel.id, message.ts)
-    payload["container"] = {
-        "type": "message",
-        "message_ts": message.ts,
-        "channel_id": channel.id,
-        "is_ephemeral": message.ephemeral_for is not None,
-    }
-    payload["channel"] = {"id": channel.id, "name": channel.name}
-    payload["message"] = message.to_json(metadata=True)
-    payload["response_url"] = f"{slack.url}/response/{key}"
-
-
 def _record(slack: SlackServer, facts: Json, ack: Ack) -> None:
     seen = {
-        "acked": ack.ok, "ack_ms": round(ack.after_ms, 1), "socket": ack.socket, "error": ack.error,
+        "acked": ack.ok,
+        "ack_ms": round(ack.after_ms, 1),
+        "socket": ack.socket,
+        "error": ack.error,
     }
     slack.history.add("slack", "interaction", facts | seen)

@@ -8,11 +8,16 @@ fallback text as in the blocks. plain_text never pings, so it is never counted.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from careline.sandbox.common.wire import Json
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-BROADCAST = re.compile(r"<!(channel|here|everyone)(?:\|[^>]*)?>|<!(subteam\^[A-Z0-9]+)(?:\|[^>]*)?>")
+    from careline.sandbox.common.wire import Json
+
+BROADCAST = re.compile(
+    r"<!(channel|here|everyone)(?:\|[^>]*)?>|<!(subteam\^[A-Z0-9]+)(?:\|[^>]*)?>"
+)
 PERSON = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
 LINK = re.compile(r"<((?:https?|mailto|tel):[^>|]+)(?:\|[^>]*)?>")
 BARE = re.compile(r"(?<![\w@])@(channel|here|everyone|group)\b")

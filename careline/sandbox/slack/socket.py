@@ -12,15 +12,19 @@ import json
 import secrets
 import time
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from aiohttp import WSMsgType, web
 
 from careline.sandbox.common.faults import Fault, FaultKind, FaultPlan
-from careline.sandbox.common.history import History
 from careline.sandbox.common.wire import Background, Json, dumps
 from careline.sandbox.slack.model import APP
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from careline.sandbox.common.history import History
 
 ACK_S = 3.0
 SOCKETS_MAX = 10
@@ -154,7 +158,9 @@ class Sockets:
             "type": "hello",
             "num_connections": len(self._open),
             "debug_info": {
-                "host": "sandbox", "build_number": 1, "approximate_connection_time": 18060,
+                "host": "sandbox",
+                "build_number": 1,
+                "approximate_connection_time": 18060,
             },
             "connection_info": {"app_id": APP},
         }

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import secrets
 import time
+from typing import TYPE_CHECKING
 
-from careline.sandbox.common.wire import Json
 from careline.sandbox.slack import blocks as kit
-from careline.sandbox.slack.calls import Call, Refusal
+from careline.sandbox.slack.calls import Call, RefusedError
 from careline.sandbox.slack.model import View
-from careline.sandbox.slack.workspace import Trigger, Workspace
+
+if TYPE_CHECKING:
+    from careline.sandbox.common.wire import Json
+    from careline.sandbox.slack.workspace import Trigger, Workspace
 
 STACK_MAX = 3
 
@@ -31,7 +34,7 @@ async def push_view(call: Call) -> Json:
     body = _checked(call.args.get("view"))
     trigger = _take_trigger(call)
     if len(call.workspace.open_views.get(trigger.user, [])) >= STACK_MAX:
-        raise Refusal("push_limit_reached")
+        raise RefusedError("push_limit_reached")
     return _show(call, trigger, body)
 
 
@@ -43,9 +46,9 @@ async def update_view(call: Call) -> Json:
         if view.id == wanted or (external and view.body.get("external_id") == external):
             break
     else:
-        raise Refusal("not_found")
+        raise RefusedError("not_found")
     if call.text("hash") and call.text("hash") != view.hash:
-        raise Refusal("hash_conflict")
+        raise RefusedError("hash_conflict")
     replace_body(call.workspace, view, body)
     facts = {"user": view.user, "view": view.id, "callback_id": body.get("callback_id")}
     call.slack.history.add("slack", "view_update", facts)
@@ -57,7 +60,7 @@ async def publish_view(call: Call) -> Json:
     body = _checked(call.args.get("view"))
     user = call.workspace.users.get(call.text("user_id"))
     if user is None:
-        raise Refusal("user_not_found")
+        raise RefusedError("user_not_found")
     view = new_view(user.id, body)
     call.workspace.homes[user.id] = view
     call.workspace.touch()
@@ -98,11 +101,11 @@ def _show(call: Call, trigger: Trigger, body: Json) -> Json:
 def _take_trigger(call: Call) -> Trigger:
     trigger = call.workspace.triggers.get(call.text("trigger_id"))
     if trigger is None:
-        raise Refusal("invalid_trigger_id")
+        raise RefusedError("invalid_trigger_id")
     if trigger.used:
-        raise Refusal("exchanged_trigger_id")
+        raise RefusedError("exchanged_trigger_id")
     if time.monotonic() > trigger.expires:
-        raise Refusal("expired_trigger_id")
+        raise RefusedError("expired_trigger_id")
     trigger.used = True
     return trigger
 
@@ -110,7 +113,7 @@ def _take_trigger(call: Call) -> Trigger:
 def _checked(view: object) -> Json:
     faults = kit.view_faults(view)
     if faults or not isinstance(view, dict):
-        raise Refusal("invalid_arguments", response_metadata={"messages": faults})
+        raise RefusedError("invalid_arguments", response_metadata={"messages": faults})
     return view
 
 

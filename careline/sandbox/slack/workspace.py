@@ -87,9 +87,7 @@ class Workspace:
         self.users[new.id] = new
         return new
 
-    def channel(
-        self, name: str, *, is_private: bool = False, channel_id: str = ""
-    ) -> Channel:
+    def channel(self, name: str, *, is_private: bool = False, channel_id: str = "") -> Channel:
         """Give the channel of that name, made on first use."""
         name = name.lstrip("#")
         if name in self.names:

@@ -9,17 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from aiohttp import web
 
-from careline.sandbox.common.faults import FaultPlan
-from careline.sandbox.common.history import History
 from careline.sandbox.common.pace import UNPACED_LIMIT, Pace, Quota, Windows
-from careline.sandbox.common.wire import Background
 from careline.sandbox.x.model import APP_BEARER, Account
 from careline.sandbox.x.shapes import problem
-from careline.sandbox.x.store import XStore
+
+if TYPE_CHECKING:
+    from careline.sandbox.common.faults import FaultPlan
+    from careline.sandbox.common.history import History
+    from careline.sandbox.common.wire import Background
+    from careline.sandbox.x.store import XStore
 
 OAUTH_PART = re.compile(r'(\w+)="([^"]*)"')
 DAY_S = 86_400.0

@@ -12,6 +12,7 @@ from careline.sandbox.x import reading, writing
 from careline.sandbox.x.access import Limit, XServer, endpoint
 from careline.sandbox.x.shapes import problem
 
+CLIENT_ERRORS = range(400, 500)
 DM_SENDS = Limit(15, daily=1440)
 DM_READS = Limit(15)
 
@@ -27,7 +28,14 @@ def build(x: XServer) -> web.Application:
     read, write = reading, writing
     table = (
         ("GET", "/2/users/me", "users.me", Limit(75), read.users_me, True),
-        ("GET", "/2/users/by/username/{username}", "users.by", Limit(900), read.user_by_name, False),
+        (
+            "GET",
+            "/2/users/by/username/{username}",
+            "users.by",
+            Limit(900),
+            read.user_by_name,
+            False,
+        ),
         ("GET", "/2/users/{id}", "users.id", Limit(900), read.user_by_id, False),
         ("GET", "/2/users/{id}/mentions", "mentions", Limit(300, 450), read.mentions, False),
         ("GET", "/2/users/{id}/tweets", "own", Limit(900, 10_000), read.own_posts, False),
@@ -51,7 +59,7 @@ def build(x: XServer) -> web.Application:
 def _refuse(fault: Fault) -> web.Response:
     """Spell an injected refusal as X does."""
     if fault.kind is FaultKind.REFUSE:
-        status = fault.status if 400 <= fault.status < 500 else 403  # noqa: PLR2004 - HTTP
+        status = fault.status if fault.status in CLIENT_ERRORS else 403
         return problem(status, "Forbidden", fault.error)
     reset = math.ceil(fault.at_retry())
     headers = {

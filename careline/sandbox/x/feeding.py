@@ -9,14 +9,18 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
-
-from aiohttp import web
+from typing import TYPE_CHECKING
 
 from careline.sandbox.common.wire import Json, read_json, reply
-from careline.sandbox.x.access import XServer
 from careline.sandbox.x.model import APP_BEARER, Post
 from careline.sandbox.x.store import Draft, XStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiohttp import web
+
+    from careline.sandbox.x.access import XServer
 
 BACKLOG_POLL_S = 0.02
 
@@ -43,7 +47,11 @@ def put(store: XStore, line: Json) -> str:
         KeyError, TypeError, ValueError: the line cannot be used; nothing has changed.
     """
     acts: dict[str, Callable[[XStore, Json], str]] = {
-        "post": _post, "edit": _edit, "delete": _delete, "dm": _dm, "garbage": _garbage,
+        "post": _post,
+        "edit": _edit,
+        "delete": _delete,
+        "dm": _dm,
+        "garbage": _garbage,
     }
     return acts[str(line.get("kind", "post"))](store, line)
 
@@ -96,9 +104,7 @@ def _garbage(store: XStore, line: Json) -> str:
         message = "item must be an object"
         raise TypeError(message)
     with_id = bool(line.get("with_id", True))
-    post = store.garbage(
-        account, item, ref=line.get("ref"), now=time.time(), with_id=with_id
-    )
+    post = store.garbage(account, item, ref=line.get("ref"), now=time.time(), with_id=with_id)
     return str(post.id)
 
 
@@ -136,7 +142,8 @@ class _Feeding:
         made = []
         for entry in body.get("accounts", [body]):
             account = self.x.store.account(
-                str(entry["username"]), name=str(entry.get("name") or ""),
+                str(entry["username"]),
+                name=str(entry.get("name") or ""),
                 brand=bool(entry.get("brand", True)),
             )
             account.suspended = bool(entry.get("suspended", account.suspended))

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from careline.sandbox.common.wire import Json
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from careline.sandbox.common.wire import Json
 
 EPOCH_MS = 1_288_834_974_657
 """Where X's ids start to count milliseconds."""

@@ -10,7 +10,7 @@ import base64
 import binascii
 import re
 import time
-from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -28,13 +28,16 @@ from careline.sandbox.x.shapes import (
     user_json,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
 MENTIONS_REACH = 800
 """How far back the real mentions timeline goes."""
 LOOKUP_MAX = 100
 OPERATOR = re.compile(r"(\w+):(\S+)")
 
 
-async def users_me(x: XServer, request: web.Request) -> web.Response:
+async def users_me(_x: XServer, request: web.Request) -> web.Response:
     """GET /2/users/me."""
     return reply({"data": user_json(me(request), asked(request, "user.fields"))})
 
@@ -134,7 +137,9 @@ async def dm_events(x: XServer, request: web.Request) -> web.Response:
         return refusal
     below = _token(request)
     now = time.time()
-    fields, found, more = asked(request, "dm_event.fields"), [], False
+    fields = asked(request, "dm_event.fields")
+    found: list[Json] = []
+    more = False
     people: dict[int, Account] = {}
     for message in reversed(x.store.messages.get(account.id, [])):
         outside = conversation is not None and message.conversation != conversation
@@ -155,9 +160,7 @@ async def dm_events(x: XServer, request: web.Request) -> web.Response:
     return reply(body)
 
 
-def _timeline(
-    x: XServer, request: web.Request, kind: str, *, reach: int | None
-) -> web.Response:
+def _timeline(x: XServer, request: web.Request, kind: str, *, reach: int | None) -> web.Response:
     account = _account(x, request)
     if account is None:
         return reply({"errors": [missing_json("user", "id", request.match_info["id"])]})
@@ -165,9 +168,14 @@ def _timeline(
     return _page(x, request, line, smallest=5, reach=reach)
 
 
-def _page(  # noqa: PLR0913 - one page has that many knobs
-    x: XServer, request: web.Request, line: Timeline, *, smallest: int,
-    reach: int | None = None, wanted: Callable[[Post], bool] | None = None,
+def _page(
+    x: XServer,
+    request: web.Request,
+    line: Timeline,
+    *,
+    smallest: int,
+    reach: int | None = None,
+    wanted: Callable[[Post], bool] | None = None,
 ) -> web.Response:
     size, refusal = _size(request, default=10, smallest=smallest)
     if refusal is not None:
@@ -219,9 +227,7 @@ def _account(x: XServer, request: web.Request) -> Account | None:
     return x.store.accounts.get(int(text)) if text.isdigit() else None
 
 
-def _size(
-    request: web.Request, *, default: int, smallest: int
-) -> tuple[int, web.Response | None]:
+def _size(request: web.Request, *, default: int, smallest: int) -> tuple[int, web.Response | None]:
     text = request.query.get("max_results", str(default))
     size = int(text) if text.isdigit() else -1
     if not smallest <= size <= LOOKUP_MAX:

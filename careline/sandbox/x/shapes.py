@@ -6,13 +6,17 @@ forgets to ask finds out here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from aiohttp import web
+from typing import TYPE_CHECKING
 
 from careline.sandbox.common.wire import Json, reply
-from careline.sandbox.x.model import Account, DirectMessage, Post
-from careline.sandbox.x.store import XStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aiohttp import web
+
+    from careline.sandbox.x.model import Account, DirectMessage, Post
+    from careline.sandbox.x.store import XStore
 
 PROBLEMS = "https://api.twitter.com/2/problems"
 
@@ -40,7 +44,10 @@ def post_json(post: Post, fields: set[str], store: XStore) -> Json:
         "referenced_tweets": _references(post) or None,
         "entities": _entities(post, store) if "entities" in fields else None,
         "public_metrics": {
-            "retweet_count": 0, "reply_count": 0, "like_count": 0, "quote_count": 0,
+            "retweet_count": 0,
+            "reply_count": 0,
+            "like_count": 0,
+            "quote_count": 0,
         },
         "source": "Sandbox",
         "possibly_sensitive": False,

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from careline.sandbox.common.wire import Json
 from careline.sandbox.x.model import (
     CONSUMER_KEY,
     Account,
@@ -21,6 +21,9 @@ from careline.sandbox.x.model import (
     account_id,
     iso,
 )
+
+if TYPE_CHECKING:
+    from careline.sandbox.common.wire import Json
 
 HANDLE = re.compile(r"@([A-Za-z0-9_]{1,32})")
 
@@ -114,9 +117,7 @@ class XStore:
             accepted_at=now,
             ref=draft.ref,
         )
-        post.mentions = (
-            self._mentioned(post) if draft.mentions is None else list(draft.mentions)
-        )
+        post.mentions = self._mentioned(post) if draft.mentions is None else list(draft.mentions)
         self._list(post)
         if draft.ref is not None:
             self.refs[draft.ref] = post_id

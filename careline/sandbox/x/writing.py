@@ -9,15 +9,18 @@ from __future__ import annotations
 import re
 import time
 import unicodedata
-
-from aiohttp import web
+from typing import TYPE_CHECKING
 
 from careline.sandbox.common.gate import LANDS_AFTER
 from careline.sandbox.common.wire import Json, read_json, reply
 from careline.sandbox.x.access import XServer, me
-from careline.sandbox.x.model import Account, Post
 from careline.sandbox.x.shapes import invalid, problem
 from careline.sandbox.x.store import Draft
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from careline.sandbox.x.model import Account, Post
 
 TEXT_MAX = 280
 DM_MAX = 10_000
