@@ -1,0 +1,80 @@
+# make alone prints the menu. Everything below needs Python 3.11 and make; uv and the rest come from PyPI, by hash.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.locked
+LOCKS := requirements/uv.txt requirements/runtime.txt requirements/dev.txt
+# The first of these that is there; the locks are for 3.11 and later.
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3.14 python3,$(shell command -v $(name) 2>/dev/null)))
+# What is given to the demo and to pytest by hand: make test ARGS="-k slack"
+ARGS ?=
+
+##@ Start here
+.PHONY: demo
+demo: $(STAMP) ## the whole bridge on this machine, no account needed; ends by itself
+	$(BIN)/careline demo $(ARGS)
+
+.PHONY: up
+up: $(STAMP) ## every role on this machine, until Ctrl-C (embedded Kafka and Valkey)
+	$(BIN)/careline up --embedded $(ARGS)
+
+##@ Work on it
+.PHONY: setup
+setup: $(STAMP) ## .venv with the locked dependencies (done by the others if needed)
+
+.PHONY: test
+test: $(STAMP) ## all tests; those on a real Kafka are skipped, with the reason, if it is not set up
+	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: test-fast
+test-fast: $(STAMP) ## the tests that take no real Kafka and no patience
+	$(BIN)/python -m pytest -m "not slow and not kafka" $(ARGS)
+
+.PHONY: check
+check: $(STAMP) ## format, lint, types, import rule, dependencies, spelling, Docker files, locks
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/deptry .
+	$(BIN)/codespell
+	$(BIN)/python -m pytest -q tests/test_architecture.py
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/python requirements/lock.py --check
+
+.PHONY: bench
+bench: $(STAMP) ## figures against Faust and Quix Streams, into bench/results.json (needs the real Kafka)
+	$(BIN)/python -m bench $(ARGS)
+
+##@ Now and then
+.PHONY: setup-kafka
+setup-kafka: $(STAMP) ## the jars of a real Apache Kafka for the tests, checked against their sha256 (needs mvn once)
+	$(BIN)/python -m tests.support.kafka.jars
+
+.PHONY: lock
+lock: $(STAMP) ## resolve the locks again from pyproject.toml (ARGS=--upgrade for newer versions)
+	$(BIN)/python requirements/lock.py $(ARGS)
+
+.PHONY: clean
+clean: ## remove what the tools made, and .venv
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage* build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help: ## this menu
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(STAMP): $(LOCKS) pyproject.toml
+	@test -n "$(PYTHON)" || { echo "careline needs Python 3.11 or later: install it, or make PYTHON=/path/to/python" >&2; exit 2; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "careline needs Python 3.11 or later, $(PYTHON) is older: make PYTHON=/path/to/python" >&2; exit 2; }
+	test -x $(BIN)/pip || "$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
