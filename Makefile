@@ -1,7 +1,6 @@
 # make alone prints the menu. Everything below needs Python 3.11 and make; uv and the rest come from PyPI, by hash.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-SHELL := /bin/bash
 
 VENV := .venv
 BIN := $(VENV)/bin
