@@ -1,0 +1,70 @@
+"""What follows from the outcome of an effect: a card that stands, a reply that was delivered, dropped or is in doubt.
+
+Promises: an outcome is taken over once; a second report of the same effect changes nothing. What
+was not sent leaves its queries open, with their deadlines.
+"""
+
+from __future__ import annotations
+
+from careline.domain.decide_mentions import delivered
+from careline.domain.draft import Decision, Draft
+from careline.domain.policy import Policy
+from schemas import events as e
+from schemas.commands import Disposition, Outcome, RecordOutcome
+
+
+def record_outcome(command: RecordOutcome, draft: Draft, policy: Policy) -> Decision:
+    """Take over what became of an effect of the case."""
+    kind = command.effect_id.partition(":")[0]
+    if kind == "reply":
+        return _reply(command, draft, policy)
+    if command.outcome is not Outcome.DONE:
+        draft.add(
+            e.EffectFailed,
+            effect_id=command.effect_id,
+            reason=f"{command.outcome}: {command.reason}" if command.reason else command.outcome,
+        )
+        return draft.decision()
+    if kind == "card":
+        if draft.current.card is not None:
+            return draft.refuse(command.type, e.Refusal.ALREADY_SETTLED)
+        draft.add(
+            e.CardPosted,
+            effect_id=command.effect_id,
+            channel=command.channel,
+            ts=command.native_id,
+            shown_version=command.shown_version,
+        )
+    else:
+        draft.add(
+            e.AlertPosted,
+            effect_id=command.effect_id,
+            channel=command.channel,
+            ts=command.native_id,
+        )
+    return draft.decision()
+
+
+def _reply(command: RecordOutcome, draft: Draft, policy: Policy) -> Decision:
+    reply = draft.current.reply
+    if reply is None or reply.effect_id != command.effect_id:
+        return draft.refuse(command.type, e.Refusal.ALREADY_SETTLED)
+    match command.outcome:
+        case Outcome.DONE:
+            delivered(draft, command.native_id, policy)
+        case Outcome.UNSETTLED:
+            draft.add(e.ReplyUnsettled, effect_id=reply.effect_id, reason=command.reason)
+        case _:
+            reason = command.reason or str(command.outcome)
+            draft.add(e.ReplyDropped, effect_id=reply.effect_id, reason=reason)
+            draft.settle(policy, disposition=_why_settled(draft))
+    return draft.decision()
+
+
+def _why_settled(draft: Draft) -> Disposition:
+    """Return how a case ends whose last queries were settled while a reply was in flight."""
+    closed = [found for found in draft.current.obligations if found.disposition is not None]
+    answered = [found for found in draft.current.obligations if found.disposition is None]
+    if answered or not closed:
+        return Disposition.ANSWERED
+    return closed[-1].disposition or Disposition.ANSWERED

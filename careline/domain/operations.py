@@ -1,0 +1,79 @@
+"""Operations cases: what nobody could read ends up in front of a person too.
+
+Promises: one case for each (source, reason, hour), with a count, so that 10,000 unreadable records
+are one card and not 10,000; its id follows from these three alone.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from careline.domain.draft import Decision, Draft
+from careline.domain.policy import Policy
+from careline.domain.routing import OPERATIONS
+from schemas import events as e
+from schemas.commands import ReportUnreadable
+from schemas.identity import CaseId, LineKey, case_id, line_key, shard_of_case
+from schemas.mentions import ConversationRef, Visibility
+
+_ACCOUNT = "careline"
+
+
+def _conversation(source: str, reason: str, hour: datetime) -> ConversationRef:
+    begin = hour.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return ConversationRef(
+        network=OPERATIONS,
+        root=f"{source}:{reason}:{begin:%Y-%m-%dT%H}",
+        visibility=Visibility.PUBLIC,
+    )
+
+
+def _line(conversation: ConversationRef) -> LineKey:
+    return line_key(OPERATIONS, _ACCOUNT, conversation.root, OPERATIONS)
+
+
+def operations_case(source: str, reason: str, hour: datetime, *, partitions: int) -> CaseId:
+    """Return the id of the operations case that counts a reason of a source in an hour."""
+    conversation = _conversation(source, reason, hour)
+    return case_id(_line(conversation), 1, conversation=conversation.key, partitions=partitions)
+
+
+def operations_shard(source: str, reason: str, hour: datetime, *, partitions: int) -> int:
+    """Return the partition of that case: where its reports must be sent."""
+    shard = shard_of_case(operations_case(source, reason, hour, partitions=partitions))
+    return shard if shard is not None else 0
+
+
+def note_unreadable(command: ReportUnreadable, draft: Draft, policy: Policy) -> Decision:
+    """Open the operations case of a report, or count it in there."""
+    if draft.case is None:
+        conversation = _conversation(command.source, command.reason, command.hour)
+        draft.add(
+            e.CaseOpened,
+            kind=e.CaseKind.OPERATIONS,
+            conversation=conversation,
+            account=_ACCOUNT,
+            author_id=OPERATIONS,
+            line=_line(conversation),
+            episode=1,
+            queue=OPERATIONS,
+            review_at=draft.now + policy.operations_review,
+            subject=f"{command.source}: {command.reason}",
+        )
+    elif not draft.case.is_live:
+        draft.add(e.CaseReopened, reason="unreadable_again")
+    draft.add(e.OperationsNoted, position=command.position, count=draft.current.count + 1)
+    return draft.decision()
+
+
+def review(draft: Draft, policy: Policy) -> None:
+    """Tell the operators again of an operations case that nobody has resolved."""
+    draft.add(
+        e.CaseEscalated,
+        step=0,
+        step_name="operations review",
+        notify=OPERATIONS,
+        next_step=0,
+        next_step_at=draft.now + policy.operations_review,
+        exhausted=True,
+    )
