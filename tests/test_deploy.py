@@ -5,12 +5,18 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from careline.config import load_config
+from careline.sandbox.slack.workspace import Workspace
+from careline.sandbox.x.model import APP_BEARER
+from careline.sandbox.x.store import XStore
+from careline.settings import RedisSettings, Settings, effective
 from schemas.topics import DEFAULT_PARTITIONS
 
 ROOT = Path(__file__).parent.parent
@@ -94,6 +100,44 @@ def test_every_variable_of_the_compose_file_is_explained() -> None:
     used = set(VARIABLE.findall((ROOT / "docker-compose.yml").read_text("utf-8")))
     explained = set(VARIABLE.findall((ROOT / ".env.example").read_text("utf-8")))
     assert used <= explained
+
+
+def test_every_variable_that_is_explained_is_a_setting() -> None:
+    explained = VARIABLE.findall((ROOT / ".env.example").read_text("utf-8"))
+    known = {name.removesuffix("__") for name in effective(Settings())}
+    assert set(explained) - known == set()
+
+
+def test_the_example_shows_the_defaults() -> None:
+    defaults = effective(Settings())
+    text = (ROOT / ".env.example").read_text("utf-8")
+    shown = dict(re.findall(r"^# (CARELINE_[A-Z_]+)=(.+)$", text, re.MULTILINE))
+    assert shown.pop("CARELINE_REDIS__URL") == RedisSettings().url.get_secret_value()
+    assert {name: defaults[name] for name in shown} == shown
+
+
+def test_the_mounted_configuration_is_one_and_names_the_sandboxs_brand_and_channels(
+    services: dict[str, Any],
+) -> None:
+    config = load_config(ROOT / "deploy" / "careline.yaml")
+    arguments = services["sandbox"]["command"]
+    given = {value for name, value in pairwise(arguments) if name.startswith("--")}
+    named = {config.channels.mentions, config.channels.direct_messages, config.ops_channel}
+    assert named | {account.handle for account in config.accounts("x")} <= given
+
+
+def test_without_an_account_the_roles_have_the_sandboxs_credentials(
+    services: dict[str, Any],
+) -> None:
+    account = XStore().account("acme", brand=True).to_json()
+    environment = services["connector-x"]["environment"]
+    for name in ("consumer_key", "consumer_secret", "access_token", "access_token_secret"):
+        variable = f"CARELINE_X__{name.upper()}"
+        assert environment[variable] == f"${{{variable}:-{account[name]}}}"
+    assert APP_BEARER in environment["CARELINE_X__BEARER_TOKEN"]
+    slack = services["responder-slack"]["environment"]
+    assert Workspace().bot_token in slack["CARELINE_SLACK__BOT_TOKEN"]
+    assert Workspace().app_token in slack["CARELINE_SLACK__APP_TOKEN"]
 
 
 def test_the_image_holds_only_what_is_locked_and_runs_as_nobody() -> None:
