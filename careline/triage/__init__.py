@@ -1,1 +1,1 @@
-"""What a text means: from a text to a triage with reasons."""
+"""What a text means: query or not, sentiment, urgency, language, with reasons."""

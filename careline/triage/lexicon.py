@@ -1,0 +1,195 @@
+"""Reads the word lists beside it and finds their words and phrases in a text.
+
+Promise: the lists are read once, then everything is dictionary look-ups: the cost of a text does
+not grow with the size of the lists. A phrase is a run of words; `word*` stands for any ending, `..`
+for up to four words between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+LANGUAGES: Final = ("en", "es", "fr", "de", "pt", "it")
+GAP_MAX: Final = 4
+_MEMO_MAX: Final = 50_000
+_STEM_MIN: Final = 3
+_STEM_MAX: Final = 14
+
+
+class Sign(NamedTuple):
+    """Something a lexicon entry says: its kind, its topic if any, and its own words."""
+
+    kind: str
+    topic: str
+    words: str
+
+
+class _Step(NamedTuple):
+    """One further word of a phrase."""
+
+    gap: bool
+    word: str
+    stem: bool
+
+
+@dataclass(slots=True)
+class Entry:
+    """All that a word may mean, alone or as the first of a phrase."""
+
+    signs: tuple[Sign, ...] = ()
+    phrases: tuple[tuple[tuple[_Step, ...], Sign], ...] = ()
+    feeling: int = 0
+    negates: bool = False
+    intensifies: bool = False
+
+    def __add__(self, other: Entry) -> Entry:
+        """Join two meanings of one word."""
+        return Entry(
+            self.signs + other.signs,
+            self.phrases + other.phrases,
+            self.feeling or other.feeling,
+            self.negates or other.negates,
+            self.intensifies or other.intensifies,
+        )
+
+
+NOTHING: Final = Entry()
+
+
+@dataclass(slots=True)
+class Lexicon:
+    """The words of one or several languages."""
+
+    words: dict[str, Entry] = field(default_factory=dict)
+    stems: dict[str, Entry] = field(default_factory=dict)
+    _memo: dict[str, Entry] = field(default_factory=dict)
+
+    def entry(self, token: str) -> Entry:
+        """Return what a word means; `NOTHING` for one that no list has."""
+        found = self._memo.get(token)
+        if found is None:
+            found = self._look_up(token)
+            if len(self._memo) >= _MEMO_MAX:
+                self._memo.clear()
+            self._memo[token] = found
+        return found
+
+    def phrases(self, tokens: list[str], start: int, entry: Entry) -> Iterable[Sign]:
+        """Give the phrases that begin at a word."""
+        return [sign for steps, sign in entry.phrases if _follows(tokens, start + 1, steps)]
+
+    def _look_up(self, token: str) -> Entry:
+        found = self.words.get(token, NOTHING)
+        for length in range(_STEM_MIN, min(len(token), _STEM_MAX) + 1):
+            stem = self.stems.get(token[:length])
+            if stem is not None:
+                found = found + stem
+        return found
+
+    def _put(self, word: str, entry: Entry) -> None:
+        stem = word.endswith("*")
+        table, key = (self.stems, word[:-1]) if stem else (self.words, word)
+        table[key] = table.get(key, NOTHING) + entry
+
+    def add(self, phrase: str, kind: str, topic: str = "") -> None:
+        """Put a word or phrase in."""
+        parts = phrase.lower().split()
+        sign = Sign(kind, topic, phrase.replace(" ..", "").replace("*", ""))
+        if len(parts) == 1:
+            self._put(parts[0], Entry(signs=(sign,)))
+            return
+        steps = tuple(
+            _Step(parts[number - 1] == "..", part.removesuffix("*"), part.endswith("*"))
+            for number, part in enumerate(parts)
+            if number > 0 and part != ".."
+        )
+        self._put(parts[0], Entry(phrases=((steps, sign),)))
+
+    def learn(self, lists: Mapping[str, Any]) -> None:
+        """Put one language's lists in."""
+        for kind, content in lists.items():
+            if kind == "stopwords":
+                continue
+            if isinstance(content, dict):
+                for topic, phrases in content.items():
+                    for phrase in phrases:
+                        self.add(str(phrase), kind, str(topic))
+                continue
+            for phrase in content:
+                self._learn_plain(kind, str(phrase))
+
+    def _learn_plain(self, kind: str, phrase: str) -> None:
+        feelings = {"positive": 1, "negative": -1}
+        if kind in feelings and " " not in phrase:
+            self._put(phrase.lower(), Entry(feeling=feelings[kind]))
+        elif kind == "negation":
+            self._put(phrase.lower(), Entry(negates=True))
+        elif kind == "intensifier":
+            self._put(phrase.lower(), Entry(intensifies=True))
+        else:
+            self.add(phrase, kind)
+
+
+def _follows(tokens: list[str], at: int, steps: tuple[_Step, ...]) -> bool:
+    for gap, word, stem in steps:
+        reach = at + GAP_MAX + 1 if gap else at + 1
+        for place in range(at, min(reach, len(tokens))):
+            if tokens[place] == word or (stem and tokens[place].startswith(word)):
+                at = place + 1
+                break
+        else:
+            return False
+    return True
+
+
+@lru_cache(maxsize=1)
+def lists() -> Mapping[str, Mapping[str, Any]]:
+    """Return all word lists by language, and `emoji`."""
+    folder = resources.files("careline.triage") / "lexicon"
+    return {
+        name: yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8"))
+        for name in (*LANGUAGES, "emoji")
+    }
+
+
+@lru_cache(maxsize=1)
+def lexicons() -> Mapping[str, Lexicon]:
+    """Return a lexicon for each language (with English, which support talk mixes in) and `und`.
+
+    English words that are common words of the other language are left out there: German "die" is
+    no threat. `und` knows all languages.
+    """
+    every = lists()
+    faces = {key: every["emoji"][key] for key in ("positive", "negative")}
+    made: dict[str, Lexicon] = {}
+    for language in (*LANGUAGES, "und"):
+        lexicon = Lexicon()
+        lexicon.learn(faces)
+        others = LANGUAGES if language == "und" else (language,)
+        for other in others:
+            lexicon.learn(every[other])
+        if language not in {"en", "und"}:
+            lexicon.learn(_without(every["en"], frozenset(every[language]["stopwords"])))
+        made[language] = lexicon
+    return made
+
+
+def _without(english: Mapping[str, Any], common: frozenset[str]) -> dict[str, Any]:
+    def kept(phrases: Iterable[Any]) -> list[str]:
+        return [str(phrase) for phrase in phrases if str(phrase) not in common]
+
+    return {
+        kind: {topic: kept(phrases) for topic, phrases in content.items()}
+        if isinstance(content, dict)
+        else kept(content)
+        for kind, content in english.items()
+        if kind != "stopwords"
+    }
