@@ -32,6 +32,10 @@ test: $(STAMP) ## all tests; those on a real Kafka are skipped, with the reason,
 test-fast: $(STAMP) ## the tests that take no real Kafka and no patience
 	$(BIN)/python -m pytest -m "not slow and not kafka" $(ARGS)
 
+.PHONY: coverage
+coverage: $(STAMP) ## all tests, with the lines and branches that none of them reached
+	$(BIN)/python -m pytest --cov --cov-report=term-missing $(ARGS)
+
 .PHONY: check
 check: $(STAMP) ## format, lint, types, import rule, dependencies, spelling, Docker files, locks
 	$(BIN)/ruff format --check .
