@@ -24,9 +24,7 @@ def _to_utc(value: datetime) -> datetime:
 
 
 def well_formed(text: str) -> str:
-    """Return the text with each lone surrogate replaced by U+FFFD, so that it can be encoded as
-    UTF-8.
-    """
+    """Return the text as UTF-8 can carry it: each lone surrogate becomes U+FFFD."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

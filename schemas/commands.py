@@ -1,4 +1,4 @@
-"""What people, bots, connectors and responders ask for or report: the records of ``cases.commands.v1``.
+"""What people, bots, connectors and responders ask for: records of ``cases.commands.v1``.
 
 Promises: every command has an idempotency key (``command_id``), an author and an end of its
 validity, and ends in one event or one ``CommandRefused``. The version its sender saw explains a
@@ -160,9 +160,7 @@ class RecordOutcome(_Command):
 
 
 class ReportUnreadable(_Command):
-    """A record that nothing could read: its bytes are a dead letter, this puts it in front of a
-    person.
-    """
+    """Something that nothing could read: a dead letter keeps it, this tells a person."""
 
     type: Literal["report_unreadable"] = "report_unreadable"
     reason: str

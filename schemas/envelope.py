@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 in Kafka's binary mode: the headers of every record, by the standard's own library.
+"""CloudEvents 1.0 in Kafka's binary mode: every record's headers, by the standard's library.
 
 Promises: ``pack`` and ``unpack`` are inverse; the body is the model's JSON, the key is the
 conversation key, and careline's extensions are ``cursor``, ``sourceoffset`` and ``epoch``. What
@@ -53,9 +53,7 @@ def pack(  # noqa: PLR0913 - these are the envelope's attributes
     key: str,
     extensions: Mapping[str, str] | None = None,
 ) -> Packed:
-    """Return the record of a body; ``type`` is given without the prefix, such as
-    ``case.claimed.v1``.
-    """
+    """Return the record of a body; ``type`` comes without its prefix: ``case.claimed.v1``."""
     attributes: dict[str, Any] = {
         "id": id,
         "source": source,

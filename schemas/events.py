@@ -1,4 +1,4 @@
-"""What happened to cases: the records of ``cases.events.v1``, the log of record and the public contract.
+"""What happened to cases: ``cases.events.v1``, the log of record and the public contract.
 
 Promises: ids and facts only, no text or name of a customer; numbered per case without a gap; what
 is made again gets the same ``event_id``. A case's whole state can be rebuilt from its events alone.
@@ -113,9 +113,7 @@ class MentionNoted(_CaseEvent):
 
 
 class ObligationsAnswered(_CaseEvent):
-    """Queries were answered: by a reply of ours (``effect_id``) or by the brand's own post
-    (``native_id``).
-    """
+    """Queries were answered: by our reply (``effect_id``) or an own post (``native_id``)."""
 
     type: Literal["obligations.answered"] = "obligations.answered"
     covers: tuple[str, ...]
@@ -226,9 +224,7 @@ class ReplyDelivered(_CaseEvent):
 
 
 class ReplyDropped(_CaseEvent):
-    """A reply was not sent: refused, too late, or what it covers had changed. The queries stay
-    open.
-    """
+    """A reply was not sent: refused, late, or what it covers changed. The queries stay open."""
 
     type: Literal["reply.dropped"] = "reply.dropped"
     effect_id: str
@@ -301,7 +297,7 @@ class OperationsNoted(_CaseEvent):
 
 
 class CommandRefused(Wire):
-    """A command changed nothing, and why. Without a version: it is not part of the case's history."""
+    """A command changed nothing, and why. It has no version: it is no part of the history."""
 
     type: Literal["command.refused"] = "command.refused"
     event_id: str
@@ -318,7 +314,7 @@ class CommandRefused(Wire):
 
 
 class EpochStarted(Wire):
-    """A recovery began: its offset is the new epoch; behind it a record of a lower epoch is void."""
+    """A recovery began: its offset is the new epoch; a lower one is void behind it."""
 
     type: Literal["epoch.started"] = "epoch.started"
     event_id: str

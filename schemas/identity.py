@@ -39,15 +39,13 @@ def mention_id(network: str, account: str, native_id: str) -> MentionId:
 
 
 def revision_of(text: str) -> str:
-    """Return the revision of a text on a network that has no edit history: 12 hex digits of its
-    sha256.
-    """
+    """Return the revision of a text where there is no edit history: 12 digits of its sha256."""
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:12]
 
 
 def line_key(network: str, account: str, root: str, author_id: str) -> LineKey:
     """Return the key of a line: all cases of one author in one thread with one brand account."""
-    return LineKey("\x1f".join((network, account, root, author_id)))
+    return LineKey(f"{network}\x1f{account}\x1f{root}\x1f{author_id}")
 
 
 def case_id(line: LineKey, episode: int, *, conversation: str, partitions: int) -> CaseId:
@@ -68,9 +66,7 @@ def event_id(cause: str, case: str, index: int) -> str:
 
 
 def deadline_id(case: str, step: str, due: str) -> str:
-    """Return the cause id of a deadline of a case that falls due (UUIDv5 of case, step and due
-    time).
-    """
+    """Return the cause id of a deadline: UUIDv5 of case, step and due time."""
     return str(uuid.uuid5(NAMESPACE, f"deadline|{case}|{step}|{due}"))
 
 

@@ -1,4 +1,4 @@
-"""What a connector hears: mentions, direct messages, their edits and deletes, and the brand's own posts.
+"""What a connector hears: mentions, direct messages, edits, deletes, the brand's own posts.
 
 Promises: one record of ``mentions.received.v1`` for each thing heard, self-describing by ``kind``,
 with an event id that every repeat shares (``network:brand-account:native-id:revision``). Text is as
@@ -143,17 +143,13 @@ class MentionDeleted(Heard):
 
 
 class BrandPosted(_Posted):
-    """The brand's own post, from careline or typed in the network's own app; it answers what it
-    covers.
-    """
+    """The brand's own post, ours or typed in the network's app; it answers what it covers."""
 
     kind: Literal["posted"] = "posted"
 
 
 class ConnectorCursor(Heard):
-    """Where a connector stood: published on first connect and daily, read back when the cursor is
-    lost.
-    """
+    """Where a connector stood: on first connect and daily; read back when a cursor is lost."""
 
     kind: Literal["cursor"] = "cursor"
     source: str

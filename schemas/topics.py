@@ -44,7 +44,7 @@ MENTIONS_RECEIVED: Final = Topic(
 )
 MENTIONS_TRIAGED: Final = Topic(
     name="mentions.triaged.v1",
-    carries="one record for each received one, in order, with its triage; header: the source offset",
+    carries="one record for each received one, in order, with its triage; header: source offset",
     retention=timedelta(days=30),
 )
 CASES_COMMANDS: Final = Topic(

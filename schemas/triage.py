@@ -95,9 +95,7 @@ class MentionTriaged(Wire):
 
 
 class RecordSkipped(Wire):
-    """Stands for a received record that could not be read: its bytes are a dead letter, the order
-    is kept.
-    """
+    """Stands for a received record that nothing could read: the order is kept."""
 
     kind: Literal["skipped"] = "skipped"
     reason: str

@@ -182,9 +182,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """The cases of one author in one thread: the current episode, and what own posts already
-    covered.
-    """
+    """One author in one thread: the current episode, and what own posts already covered."""
 
     case_id: str | None = None
     episode: int = 0

@@ -1,4 +1,4 @@
-"""What follows from a command: one change of the case, or one refusal that says who or what stands in the way.
+"""What follows from a command: one change of the case, or one refusal that says why.
 
 Promises: the first claim wins and the loser learns who holds the case; at most one reply is in
 flight; a command covers what its sender's card showed and nothing else; nothing happens after its
@@ -105,7 +105,9 @@ def _reply(command: c.ReplyToCase, draft: Draft, policy: Policy) -> e.Refusal | 
     return None
 
 
-def _reply_refused(command: c.ReplyToCase, case: Case) -> e.Refusal | None:
+def _reply_refused(  # noqa: PLR0911 - one row a reason
+    command: c.ReplyToCase, case: Case
+) -> e.Refusal | None:
     if not case.is_live:
         return e.Refusal.ALREADY_RESOLVED
     if _held_by_other(case, command.actor):

@@ -24,6 +24,7 @@ from schemas.triage import Triage
 
 Mention = MentionReceived | MentionEdited
 _LEADING_HANDLES = re.compile(r"^(\s*@\w+)+\s*")
+_DIGEST_LENGTH = 12
 _LINK = re.compile(r"https?://\S+")
 
 
@@ -78,7 +79,7 @@ def _in_front(  # noqa: PLR0913
     now: datetime,
     policy: Policy,
 ) -> Draft:
-    """Return a draft whose case is open for one more query: the live one, a re-opened or a new one."""
+    """Return a draft whose case can take one more query: the live, a re-opened or a new one."""
     if case is not None:
         draft = Draft(case, case_id=case.case_id, cause=cause, now=now, actor=author)
         if case.status in (CaseStatus.ANSWERED, CaseStatus.WAITING):
@@ -177,7 +178,8 @@ def _noted(
 
 
 def _is_older(revision: str, than: str) -> bool:
-    if revision.isdigit() and than.isdigit() and len(revision) < 12 and len(than) < 12:
+    """Compare places in an edit history; text digests have no order, the last one heard wins."""
+    if revision.isdigit() and than.isdigit() and max(len(revision), len(than)) < _DIGEST_LENGTH:
         return int(revision) < int(than)
     return False
 
@@ -237,9 +239,7 @@ def decide_brand_post(  # noqa: PLR0913 - the facts of one decision
     now: datetime,
     policy: Policy,
 ) -> Decision:
-    """Decide on the brand's own post: our delivered reply heard again, or an answer typed
-    elsewhere.
-    """
+    """Decide on the brand's own post: our reply heard again, or an answer typed elsewhere."""
     later = max(found for found in (line.answered_up_to, target) if found is not None)
     new_line = Line(case_id=line.case_id, episode=line.episode, answered_up_to=later)
     if case is None:

@@ -1,4 +1,4 @@
-"""What follows from the outcome of an effect: a card that stands, a reply that was delivered, dropped or is in doubt.
+"""What follows from the outcome of an effect: a card stands, a reply was delivered or dropped.
 
 Promises: an outcome is taken over once; a second report of the same effect changes nothing. What
 was not sent leaves its queries open, with their deadlines.

@@ -30,7 +30,9 @@ def effects_of(case: Case, event: e.CaseEvent) -> tuple[Effect, ...]:
     return (*_outward(case, event), *_refresh(case, event))
 
 
-def _outward(case: Case, event: e.CaseEvent) -> tuple[Effect, ...]:  # noqa: PLR0911 - one row a kind
+def _outward(  # noqa: C901, PLR0911 - one row a kind
+    case: Case, event: e.CaseEvent
+) -> tuple[Effect, ...]:
     match event:
         case e.CaseOpened():
             return (_slack(case, event, card_effect(case.case_id), "card"),)

@@ -42,9 +42,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancel:
-    """The effect must not be attempted any more; if it was attempted already, its outcome still
-    comes.
-    """
+    """The effect must not be attempted any more; the outcome of a past attempt still comes."""
 
     effect_id: str
     executor: str
@@ -53,9 +51,7 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refresh:
-    """The case's card shows something older than this version: edit it in place (idempotent, hence
-    no effect).
-    """
+    """The case's card shows something older: edit it in place (idempotent, hence no effect)."""
 
     case_id: str
     version: int

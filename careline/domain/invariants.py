@@ -14,6 +14,7 @@ from typing import Final
 from careline.domain.case import Case, CaseStatus, ObligationStatus
 from careline.domain.steps import next_due
 
+_MILLISECOND = 0.001
 Check = Callable[[Case, datetime | None], Iterator[str]]
 
 
@@ -28,7 +29,7 @@ def deadline_is_the_earliest(case: Case, due_at: datetime | None) -> Iterator[st
     wanted = next_due(case)
     if wanted is None and due_at is None:
         return
-    if wanted is None or due_at is None or abs((wanted - due_at).total_seconds()) > 0.001:
+    if wanted is None or due_at is None or abs((wanted - due_at).total_seconds()) > _MILLISECOND:
         yield f"{case.case_id}: due {due_at} in the set, {wanted} by its state"
 
 

@@ -1,4 +1,4 @@
-"""The rules of a brand as values: targets, leases, the reopen window and the steps of the escalation ladder.
+"""The rules of a brand as values: targets, leases, the reopen window and the ladder.
 
 Promises: the defaults are those of the design (section 8); a policy is plain data, and every time
 that follows from it is written into an event, so a later policy never changes the past.

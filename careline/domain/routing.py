@@ -14,5 +14,5 @@ OPERATIONS: Final = "ops"
 
 
 def queue_of(account: str, visibility: Visibility) -> str:
-    """Return the queue of a brand account's mentions, such as ``acme:public`` or ``acme:direct``."""
+    """Return the queue of an account's mentions, such as ``acme:public`` or ``acme:direct``."""
     return f"{account}:{visibility}"
