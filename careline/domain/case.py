@@ -89,6 +89,7 @@ class ReplyInFlight:
     covers: tuple[str, ...]
     text_sha256: str
     requested_at: datetime
+    not_after: datetime
     expects_answer: bool
     actor: Actor
     state: ReplyState = ReplyState.REQUESTED

@@ -67,6 +67,10 @@ def _fire(step: DueStep, draft: Draft, policy: Policy) -> None:
             escalate(draft, policy)
         case StepKind.LEASE:
             draft.add(e.CaseReleased, reason="lease_expired")
+        case StepKind.REPLY:
+            reply = draft.current.reply
+            effect = reply.effect_id if reply else step.name
+            draft.add(e.ReplyUnsettled, effect_id=effect, reason="nobody reported an outcome")
         case StepKind.WAKE:
             draft.wake("time", policy)
         case StepKind.FOLLOW_UP:

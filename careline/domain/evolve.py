@@ -231,6 +231,7 @@ def _reply_requested(case: Case, event: e.ReplyRequested) -> Case:
             covers=event.covers,
             text_sha256=event.text_sha256,
             requested_at=event.at,
+            not_after=event.not_after,
             expects_answer=event.expects_answer,
             actor=event.actor,
         ),

@@ -10,10 +10,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from careline.domain.case import Case, CaseStatus, ReplyState
 from schemas.events import CaseKind
+
+OUTCOME_GRACE = timedelta(hours=1)
+"""How long after the end of its validity a reply without an outcome is given up as unsettled."""
 
 
 class StepKind(enum.StrEnum):
@@ -23,6 +26,7 @@ class StepKind(enum.StrEnum):
     BREACH = "breach"
     LADDER = "ladder"
     LEASE = "lease"
+    REPLY = "reply"
     WAKE = "wake"
     FOLLOW_UP = "follow_up"
     REVIEW = "review"
@@ -62,6 +66,12 @@ def _holder_steps(case: Case) -> Iterator[DueStep]:
     if snoozed and case.snoozed_until is not None:
         yield DueStep(kind=StepKind.WAKE, due=case.snoozed_until, name=f"wake:{case.version}")
     sending = case.reply is not None and case.reply.state is ReplyState.REQUESTED
+    if case.reply is not None and sending:
+        yield DueStep(
+            kind=StepKind.REPLY,
+            due=case.reply.not_after + OUTCOME_GRACE,
+            name=case.reply.effect_id,
+        )
     if case.claim is not None and not sending and not snoozed:
         yield DueStep(
             kind=StepKind.LEASE, due=case.claim.lease_until, name=f"lease:{case.claim.fence}"
