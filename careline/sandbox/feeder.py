@@ -121,8 +121,9 @@ class Feeder:
     async def _wait_for_readers(self, coming: int) -> None:
         below = max(self.plan.ahead - coming, 0) + 1
         last, since = -1, time.monotonic()
+        patience = min(5.0, self.plan.stall_s)
         while True:
-            body = await self._get(f"/sandbox/x/backlog?below={below}&timeout=5")
+            body = await self._get(f"/sandbox/x/backlog?below={below}&timeout={patience}")
             if body["backlog"] < below:
                 return
             if body["served"] != last:

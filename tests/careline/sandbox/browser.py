@@ -20,10 +20,8 @@ import aiohttp
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))),
-    None,
-)
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 class Page:
@@ -59,13 +57,13 @@ class Page:
                 while not (value := await self.run(script)):
                     await asyncio.sleep(0.05)
         except TimeoutError as error:
-            shown = await self.run("document.body.innerText")
+            shown = await self.run("document.body?.innerText")
             raise AssertionError(f"never true: {script}\n{shown}\n{self.console}") from error
         return value
 
     async def screenshot(self, path: Path) -> None:
         shot = await self.call("Page.captureScreenshot", format="png")
-        path.write_bytes(base64.b64decode(shot["data"]))
+        path.write_bytes(base64.b64decode(shot["data"]))  # noqa: ASYNC240 - one small file
 
 
 @asynccontextmanager
@@ -89,9 +87,11 @@ async def open_page(url: str, *, dark: bool = False) -> AsyncIterator[Page]:
                     page = Page(ws)
                     for domain in ("Page", "Runtime", "Log"):
                         await page.call(f"{domain}.enable")
-                    scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+                    value = "dark" if dark else "light"
+                    scheme = [{"name": "prefers-color-scheme", "value": value}]
                     await page.call("Emulation.setEmulatedMedia", features=scheme)
                     await page.call("Page.navigate", url=url)
+                    await page.until("document.readyState === 'complete' && !!document.body")
                     yield page
         finally:
             process.terminate()

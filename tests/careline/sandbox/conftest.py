@@ -105,7 +105,7 @@ class Case:
         view = modal("case_resolve_modal", block, action["value"])
         await client.views_open(trigger_id=body["trigger_id"], view=view)
 
-    async def _replied(self, ack: Any, view: Json, client: Any) -> None:
+    async def _replied(self, ack: Any, view: Json) -> None:
         text = view["state"]["values"]["reply"]["text"]["value"]
         if text == "rude":
             await ack(response_action="errors", errors={"reply": "Be kind."})

@@ -38,9 +38,7 @@ async def test_metadata_is_shown_only_if_asked_for(slack: Slack, channel: str) -
 
 
 async def test_history_pages_newest_first_within_bounds(slack: Slack, channel: str) -> None:
-    all_ts = [
-        (await slack.chat_postMessage(channel=channel, text=str(n)))["ts"] for n in range(7)
-    ]
+    all_ts = [(await slack.chat_postMessage(channel=channel, text=str(n)))["ts"] for n in range(7)]
     seen: list[str] = []
     cursor = None
     while True:

@@ -98,6 +98,7 @@ async def test_without_a_socket_the_user_sees_an_error(
 
 
 async def test_an_unacknowledged_click_is_an_error_and_never_sent_again(
+    *,
     sandbox: Sandbox, http: aiohttp.ClientSession, control: Control, channel: str, ana: str,
     slack: Any,
 ) -> None:  # fmt: skip
@@ -115,6 +116,7 @@ async def test_an_unacknowledged_click_is_an_error_and_never_sent_again(
 
 
 async def test_each_payload_goes_to_one_of_the_sockets(
+    *,
     sandbox: Sandbox, http: aiohttp.ClientSession, control: Control, channel: str, ana: str,
     slack: Any,
 ) -> None:  # fmt: skip
@@ -129,9 +131,7 @@ async def test_each_payload_goes_to_one_of_the_sockets(
         await socket.close()
 
 
-async def test_a_trigger_expires_and_is_used_once(
-    sandbox: Sandbox, slack: Any, ana: str
-) -> None:
+async def test_a_trigger_expires_and_is_used_once(sandbox: Sandbox, slack: Any, ana: str) -> None:
     view = {
         "type": "modal", "title": {"type": "plain_text", "text": "x"},
         "blocks": [{"type": "divider"}],
@@ -180,14 +180,15 @@ async def test_the_home_tab_is_published_when_opened(
 
 
 async def test_a_response_url_answers_five_times(
-    sandbox: Sandbox, control: Control, case_app: Case, channel: str, ana: str, posted: Json
+    sandbox: Sandbox, control: Control, case_app: Case, ana: str, posted: Json
 ) -> None:
     answers: list[int] = []
 
     async def escalate(ack: Any, respond: Any) -> None:
         await ack()
         for number in range(6):
-            answers.append((await respond(f"note {number}", replace_original=False)).status_code)
+            answer = await respond(f"note {number}", replace_original=False)
+            answers.extend([answer.status_code])
 
     case_app.app.action("case_resolve")(escalate)
     case_app.app._async_listeners.insert(0, case_app.app._async_listeners.pop())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import aiohttp
@@ -64,7 +65,8 @@ async def test_a_mention_has_only_the_fields_asked_for(
 async def test_a_thousand_mentions_page_newest_first_without_loss(
     x: Any, brand: Json, control: Control, sandbox: Sandbox
 ) -> None:
-    lines = "\n".join('{"author": "jo", "text": "@AcmeCare %d"}' % n for n in range(1000))
+    posts = [{"author": "jo", "text": f"@AcmeCare {n}"} for n in range(1000)]
+    lines = "\n".join(json.dumps(post) for post in posts)
     headers = {"Content-Type": "application/x-ndjson"}
     url = f"{control.url}/sandbox/x/posts"
     async with control.http.post(url, data=lines, headers=headers) as response:
@@ -96,9 +98,7 @@ async def test_a_page_token_stays_valid_while_posts_arrive(
     ids = [await control.mention(f"@AcmeCare {n}") for n in range(8)]
     page = await mentions(x, brand, max_results=5)
     await control.mention("@AcmeCare late")
-    rest = await mentions(
-        x, brand, max_results=5, pagination_token=page["meta"]["next_token"]
-    )
+    rest = await mentions(x, brand, max_results=5, pagination_token=page["meta"]["next_token"])
     assert [post["id"] for post in rest["data"]] == ids[2::-1]
 
 
@@ -157,7 +157,7 @@ async def test_a_deleted_post_comes_back_as_an_error_of_the_lookup(
     assert [p["id"] for p in (await mentions(x, brand))["data"]] == [kept]
 
 
-async def test_direct_messages_go_both_ways(x: Any, control: Control, brand: Json) -> None:
+async def test_direct_messages_go_both_ways(x: Any, control: Control) -> None:
     await control.post("x/dms", {"from": "jo", "to": "AcmeCare", "text": "my order"})
     fields = "sender_id,created_at,dm_conversation_id"
     page = await x.get_direct_message_events(dm_event_fields=fields)
