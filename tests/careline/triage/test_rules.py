@@ -26,7 +26,7 @@ def triager() -> RuleTriager:
         "@acme das Internet geht schon wieder nicht",
         "@acme não consigo entrar na minha conta",
         "@acme non riesco ad accedere al mio profilo",
-        "@acme 発売日はいつですか？",
+        "@acme 発売日はいつですか\uff1f",
         "@acme iOS 11.0.2",
     ],
 )
