@@ -1,0 +1,187 @@
+"""The words and signs of a card: every state as an icon and a word, never by colour alone.
+
+Promise: pure; what stands here is our own or staff's, escaped; a customer's word never passes
+through it.
+"""
+
+from __future__ import annotations
+
+import enum
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Final
+
+from careline.domain.case import Case, CaseStatus, Obligation, ReplyState
+from responders.slack.escape import mrkdwn
+from schemas.commands import Actor, ActorKind, Disposition
+from schemas.triage import Sentiment, Urgency
+
+NAME_MAX: Final = 60
+
+
+class Deadline(enum.StrEnum):
+    """How the case stands to its earliest deadline."""
+
+    DUE = "due"
+    AT_RISK = "at risk"
+    BREACHED = "breached"
+    ANSWERED = "answered"
+    CLOSED = "closed"
+
+
+DEADLINE_SIGNS: Final = MappingProxyType(
+    {
+        Deadline.DUE: "🕒",
+        Deadline.AT_RISK: "⚠️",
+        Deadline.BREACHED: "🔴",
+        Deadline.ANSWERED: "✅",
+        Deadline.CLOSED: "☑️",
+    }
+)
+SENTIMENTS: Final = MappingProxyType(
+    {
+        Sentiment.NEGATIVE: "🙁 negative",
+        Sentiment.NEUTRAL: "😐 neutral",
+        Sentiment.POSITIVE: "🙂 positive",
+    }
+)
+URGENCIES: Final = MappingProxyType(
+    {
+        Urgency.CRITICAL: "🚨 critical",
+        Urgency.HIGH: "❗ high",
+        Urgency.NORMAL: "▫️ normal",
+        Urgency.NONE: "▫️ none",
+    }
+)
+NETWORKS: Final = MappingProxyType(
+    {"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon", "ops": "careline"}
+)
+DISPOSITIONS: Final = MappingProxyType(
+    {
+        Disposition.ANSWERED: "answered",
+        Disposition.NO_ANSWER_NEEDED: "no answer needed",
+        Disposition.NOT_A_QUERY: "not a query",
+        Disposition.SPAM: "spam or abuse",
+        Disposition.DUPLICATE: "answered in another case",
+        Disposition.HANDLED_ELSEWHERE: "handled elsewhere",
+        Disposition.WITHDRAWN_BY_AUTHOR: "withdrawn by the author",
+        Disposition.REPAIRED: "repaired",
+    }
+)
+
+
+def network(name: str) -> str:
+    """Return how a network is called."""
+    return NETWORKS.get(name, name.capitalize())
+
+
+def date(at: datetime, shape: str = "{date_short_pretty} at {time}") -> str:
+    """Return Slack's token for an instant, which each reader sees in their own zone."""
+    fallback = at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"<!date^{int(at.timestamp())}^{shape}|{fallback}>"
+
+
+def person(actor: Actor) -> str:
+    """Return a member of staff, a bot or the policy as a name that pings nobody."""
+    if actor.kind is ActorKind.POLICY:
+        return "careline"
+    name = mrkdwn(actor.name or actor.id.rpartition(":")[2] or "somebody", NAME_MAX)
+    if actor.kind is ActorKind.AUTHOR:
+        return "the author"
+    if actor.kind is ActorKind.BRAND:
+        return "the brand's own post"
+    return f"bot {name}" if actor.kind is ActorKind.BOT else f"@{name}"
+
+
+def leading(case: Case) -> Obligation | None:
+    """Return the query that the card is about first: the one due first, else the latest."""
+    still = case.open_obligations
+    if still:
+        return min(still, key=lambda found: (found.due_at, found.order))
+    return max(case.obligations, key=lambda found: found.order, default=None)
+
+
+def deadline(case: Case) -> tuple[Deadline, datetime | None]:
+    """Return how the case stands to its earliest open deadline, and when that is."""
+    still = case.open_obligations
+    due = min((found.due_at for found in still), default=None)
+    if not still:
+        closed = not case.obligations or case.obligations[-1].disposition is not None
+        return (Deadline.CLOSED if closed else Deadline.ANSWERED), None
+    if any(found.breached for found in still):
+        return Deadline.BREACHED, due
+    return (Deadline.AT_RISK if any(found.warned for found in still) else Deadline.DUE), due
+
+
+def deadline_line(case: Case) -> str:
+    """Return the deadline in words, with its token: `⚠️ at risk · due today at 14:05`."""
+    state, due = deadline(case)
+    line = f"{DEADLINE_SIGNS[state]} {state}"
+    return f"{line} · {date(due)}" if due is not None else line
+
+
+def holder_line(case: Case) -> str:
+    """Return who holds the case."""
+    if case.claim is None:
+        return "nobody"
+    return f"{person(case.claim.holder)} since {date(case.claim.since, '{time}')}"
+
+
+def status_line(case: Case) -> str:
+    """Return what is happening and what happens next, in one line."""
+    return " · ".join(part for part in (_doing(case), _ladder(case)) if part)
+
+
+def _doing(case: Case) -> str:  # noqa: PLR0911 - one row a status
+    if case.reply is not None:
+        return _reply(case)
+    match case.status:
+        case CaseStatus.NEW | CaseStatus.OPEN:
+            return "👋 Waiting for somebody to claim it"
+        case CaseStatus.CLAIMED:
+            until = f", until {date(case.claim.lease_until, '{time}')}" if case.claim else ""
+            return f"🙋 Claimed{until}"
+        case CaseStatus.SNOOZED:
+            until = date(case.snoozed_until) if case.snoozed_until else "the author writes"
+            running = "; the deadline keeps running" if case.open_obligations else ""
+            return f"💤 Snoozed until {until}{running}"
+        case CaseStatus.WAITING:
+            return f"💬 {_sent(case)}: it is the author's turn{_closes(case)}"
+        case CaseStatus.ANSWERED:
+            return f"✅ {_sent(case)}{_closes(case)}"
+        case CaseStatus.RESOLVED:
+            return _resolved(case)
+
+
+def _reply(case: Case) -> str:
+    reply = case.reply
+    if reply is None:
+        return ""
+    if reply.state is ReplyState.UNSETTLED:
+        return (
+            f"❓ Nobody can tell whether the reply by {person(reply.actor)} was sent: look at the "
+            f"thread on {network(case.network)}, then say so below"
+        )
+    return f"📤 Reply by {person(reply.actor)} queued at {date(reply.requested_at, '{time}')}"
+
+
+def _sent(case: Case) -> str:
+    return "Reply delivered" if case.delivered else "Answered"
+
+
+def _closes(case: Case) -> str:
+    return f", closes {date(case.follow_up_at)}" if case.follow_up_at else ""
+
+
+def _resolved(case: Case) -> str:
+    why = DISPOSITIONS[case.disposition] if case.disposition else "closed"
+    by = f" by {person(case.resolved_by)}" if case.resolved_by else ""
+    at = f", {date(case.resolved_at)}" if case.resolved_at else ""
+    return f"☑️ Resolved{by}: {why}{at}"
+
+
+def _ladder(case: Case) -> str:
+    if case.ladder is None or not case.is_live:
+        return ""
+    again = "everybody was told; again" if case.ladder.exhausted else "the next person is told"
+    return f"📣 {again} {date(case.ladder.next_step_at)}"
