@@ -108,6 +108,7 @@ class Story:
         self.events: list[e.CaseEvent] = []
         self.effects: list[Effect] = []
         self.refusals: list[e.CommandRefused] = []
+        self.heard: set[str] = set()
         self._ids = count()
 
     @property
@@ -126,8 +127,12 @@ class Story:
         text = name or f"cause-{next(self._ids)}"
         return Cause(id=text, digest=digest_of(text.encode()))
 
-    def take(self, decision: Decision) -> Decision:
-        """Apply a decision as the ledger does."""
+    def take(self, decision: Decision, *, heard: str | None = None) -> Decision:
+        """Apply a decision as the ledger does: a cause it has seen changes nothing."""
+        if heard is not None:
+            if heard in self.heard:
+                return Decision(case=self.case)
+            self.heard.add(heard)
         self.events.extend(decision.events)
         self.effects.extend(decision.effects)
         if decision.line is not None:
@@ -160,7 +165,8 @@ class Story:
                 cause=self.cause(mention.event_id),
                 now=self.now,
                 policy=self.policy,
-            )
+            ),
+            heard=mention.event_id,
         )
 
     def withdraw(self, mention: MentionReceived) -> Decision:
@@ -173,7 +179,8 @@ class Story:
                 cause=self.cause(deleted.event_id),
                 now=self.now,
                 policy=self.policy,
-            )
+            ),
+            heard=deleted.event_id,
         )
 
     def brand_posts(self, post: BrandPosted, to: MentionReceived) -> Decision:
@@ -187,7 +194,8 @@ class Story:
                 cause=self.cause(post.event_id),
                 now=self.now,
                 policy=self.policy,
-            )
+            ),
+            heard=post.event_id,
         )
 
     def command(self, kind: type[Any], *, actor: c.Actor = ANA, **facts: Any) -> Decision:
