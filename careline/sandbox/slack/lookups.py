@@ -173,6 +173,9 @@ def _encode(value: str) -> str:
 
 def _decode(cursor: str) -> str:
     try:
-        return base64.urlsafe_b64decode(cursor).decode("ascii").removeprefix("next:")
+        text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, ValueError) as error:
         raise RefusedError("invalid_cursor") from error
+    if not text.startswith("next:"):
+        raise RefusedError("invalid_cursor")
+    return text.removeprefix("next:")
