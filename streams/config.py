@@ -1,0 +1,55 @@
+"""What a worker must be told: where Kafka and the ledger are, the policy, and its bounds of time.
+
+Promise: one frozen value, complete before anything starts; nothing in `streams` reads the
+environment or a file. The defaults are those of the design (section 8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pydantic import SecretStr
+
+from careline.domain.policy import Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerConfig:
+    """The settings of one worker process."""
+
+    bootstrap: str
+    redis_url: SecretStr
+    policy: Policy = field(default_factory=Policy)
+    group: str = "careline-worker"
+    """Kafka's consumer group: all workers of one careline share it."""
+    development: bool = False
+    """Accept a Redis that may forget (``--dev``)."""
+    kafka_options: Mapping[str, object] = field(default_factory=dict)
+    """TLS and SASL arguments of our own Kafka clients."""
+
+    session_timeout: float = 10.0
+    """Seconds after which the broker gives a dead worker's partitions to another."""
+    drain_budget: float = 8.0
+    """Seconds that work in hand may take after SIGTERM; then the process leaves without acks."""
+    batch_size: int = 500
+    batch_within: float = 0.005
+    """Seconds to wait for more records; this is latency at low load."""
+    triage_budget: float = 30.0
+    """Seconds for the triage of one batch; what hangs longer counts as failed triage."""
+    triage_budget_each: float = 1.0
+    """Seconds for a single text, once its batch has failed."""
+    kafka_timeout: float = 30.0
+    deadline_poll: float = 0.5
+    outbox_poll: float = 1.0
+    overdue_of_others: float = 30.0
+    """Seconds after which any worker takes a due entry that its owner left lying."""
+    stall_after: float = 300.0
+    """Seconds without progress, with work waiting, after which the worker leaves."""
+    unassigned_after: float = 600.0
+    """Seconds without any partition after which the worker leaves (aiokafka #1187)."""
+
+    @property
+    def partitions(self) -> int:
+        """The number of partitions of every topic, and of shards."""
+        return self.policy.partitions

@@ -1,0 +1,231 @@
+"""From what was heard to what it means: one triaged record for each received one, in its order.
+
+Promises: a record of `mentions.received.v1` becomes exactly one of `mentions.triaged.v1` in the
+same partition, with its offset in the header ``sourceoffset``; what nobody can read becomes a dead
+letter, an operations case and a `RecordSkipped` in its place. A triager that fails or hangs costs
+its mention the triage, never the mention: it goes on as failed, which is treated as urgent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final, Protocol
+
+import structlog
+
+from careline.runtime.kafka import Producer, Record
+from careline.triage.protocol import Triager
+from schemas.envelope import Packed, Unreadable, pack, pack_json, unpack
+from schemas.identity import shard_of
+from schemas.mentions import HEARD, HeardRecord, MentionEdited, MentionReceived
+from schemas.topics import MENTIONS_RECEIVED, MENTIONS_TRIAGED
+from schemas.triage import RecordSkipped, Triage, failed_triage
+from streams.budget import Budgeted
+from streams.retry import described, insist
+
+HANDLER: Final = "triage"
+SOURCE: Final = "/careline/triage"
+LARGEST: Final = 900_000
+"""Bytes of a received record; with its triage it must still fit into the topic."""
+_HUNG_IN_A_BATCH: Final = 3
+_TYPE: Final = "mention.triaged.v1"
+
+_log = structlog.get_logger(__name__)
+
+
+class Quarantine(Protocol):
+    """Puts what nobody can read where a person finds it (`careline.ledger.quarantine`)."""
+
+    async def report(
+        self, *, source: str, position: str, value: bytes, reason: str, handler: str
+    ) -> None:
+        """Return when both the dead letter and the report are acknowledged."""
+        ...
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A received record, read or not, on its way."""
+
+    record: Record
+    heard: HeardRecord | None = None
+    reason: str = ""
+    triage: Triage | None = None
+
+    @property
+    def text(self) -> str | None:
+        """The words to judge; None where a customer said nothing."""
+        heard = None if self.reason else self.heard
+        return heard.text if isinstance(heard, (MentionReceived, MentionEdited)) else None
+
+
+class TriageStage:
+    """The work of the agent on `mentions.received.v1`, and of whoever finds that it skipped one."""
+
+    def __init__(
+        self,
+        triager: Triager,
+        producer: Producer,
+        quarantine: Quarantine,
+        *,
+        partitions: int,
+        budget: float,
+        budget_each: float,
+    ) -> None:
+        """Give the triager `budget` seconds for a batch, then `budget_each` for each text."""
+        self._triager = triager
+        self._producer = producer
+        self._quarantine = quarantine
+        self._partitions = partitions
+        self._budget = budget
+        self._budget_each = budget_each
+        self._thread = Budgeted("triage")
+
+    @property
+    def hung(self) -> int:
+        """How often the triager had to be given up."""
+        return self._thread.hung
+
+    async def __call__(self, records: Sequence[Record]) -> None:
+        """Return when the triaged records are acknowledged."""
+        by_partition: dict[int, list[Packed]] = {}
+        for record, packed in zip(records, await self.triaged(records), strict=True):
+            by_partition.setdefault(record.partition, []).append(packed)
+        await asyncio.gather(
+            *(self._sent(partition, packed) for partition, packed in by_partition.items())
+        )
+
+    async def triaged(self, records: Sequence[Record]) -> list[Packed]:
+        """Return the triaged record of each received one; what is unreadable is quarantined."""
+        readings = [self._read(record) for record in records]
+        await self._judge([each for each in readings if each.text is not None])
+        await self._report([each for each in readings if each.reason])
+        return [_packed(each) for each in readings]
+
+    async def refuse(self, record: Record, reason: str) -> None:
+        """Put a record aside that cannot even be sent on; its place in the order is kept."""
+        reading = _Reading(record, reason=reason)
+        await self._report([reading])
+        await self._sent(record.partition, [_packed(reading)])
+
+    def close(self) -> None:
+        """Let the triager's thread end."""
+        self._thread.close()
+
+    def _read(self, record: Record) -> _Reading:
+        try:
+            heard = unpack(HEARD, record.value)
+            return _Reading(record, heard=heard, reason=self._fault(record, heard))
+        except Unreadable as error:
+            return _Reading(record, reason=error.reason)
+        except Exception as error:  # noqa: BLE001 - a record must not stop its neighbours
+            _log.error("cannot read", offset=record.offset, error=described(error))
+            return _Reading(record, reason=f"crashed:{type(error).__name__}")
+
+    def _fault(self, record: Record, heard: HeardRecord) -> str:
+        """Why a record that could be read cannot go on all the same; empty if it can."""
+        if len(record.value or b"") > LARGEST:
+            return "too_large"
+        if shard_of(heard.conversation.key, self._partitions) != record.partition:
+            return "wrong_partition"
+        return ""
+
+    async def _judge(self, readings: Sequence[_Reading]) -> None:
+        texts = [each.text or "" for each in readings]
+        if not texts:
+            return
+        found: Sequence[object] = ()
+        try:
+            found = await self._thread.call(
+                partial(self._triager.triage_batch, texts), within=self._budget
+            )
+        except Exception as error:  # noqa: BLE001 - whatever a triager does, no mention is lost
+            _log.warning("triage of a batch failed", error=described(error), texts=len(texts))
+        triages = [each for each in found if isinstance(each, Triage)]
+        if len(triages) != len(texts):
+            triages = await self._judge_each(texts)
+        for reading, triage in zip(readings, triages, strict=True):
+            reading.triage = triage
+
+    async def _judge_each(self, texts: Sequence[str]) -> list[Triage]:
+        hung = 0
+        triages = []
+        for text in texts:
+            if hung >= _HUNG_IN_A_BATCH:
+                triages.append(failed_triage("no time was left"))
+                continue
+            call: Callable[[], Triage] = partial(self._triager.triage, text)
+            try:
+                triages.append(await self._thread.call(call, within=self._budget_each))
+            except TimeoutError:
+                hung += 1
+                triages.append(failed_triage("it took too long"))
+            except Exception as error:  # noqa: BLE001 - as above; its words may quote the text
+                triages.append(failed_triage(type(error).__name__))
+        return triages
+
+    async def _report(self, readings: Sequence[_Reading]) -> None:
+        await asyncio.gather(*(self._report_one(each) for each in readings))
+
+    async def _report_one(self, reading: _Reading) -> None:
+        record = reading.record
+        await insist(
+            lambda: self._quarantine.report(
+                source=MENTIONS_RECEIVED.name,
+                position=f"{record.partition}/{record.offset}",
+                value=record.value or b"",
+                reason=reading.reason,
+                handler=HANDLER,
+            ),
+            what="quarantine",
+        )
+
+    async def _sent(self, partition: int, packed: Sequence[Packed]) -> None:
+        await insist(
+            lambda: self._producer.send_batch(MENTIONS_TRIAGED.name, partition, packed),
+            what=f"{MENTIONS_TRIAGED.name}[{partition}]",
+        )
+
+
+def _packed(reading: _Reading) -> Packed:
+    record, heard = reading.record, reading.heard
+    offset = {"sourceoffset": str(record.offset)}
+    if heard is None or reading.reason:
+        return _skipped(reading, offset)
+    triage = b"null" if reading.triage is None else reading.triage.model_dump_json().encode()
+    return pack_json(
+        # The heard bytes go on as they came: read once, never written again.
+        b'{"kind":"triaged","heard":%b,"triage":%b}' % (record.value or b"", triage),
+        type=_TYPE,
+        id=f"{heard.event_id}:triaged",
+        source=SOURCE,
+        subject=heard.mention_id,
+        time=heard.heard_at,
+        key=heard.conversation.key,
+        extensions=offset,
+    )
+
+
+def _skipped(reading: _Reading, extensions: dict[str, str]) -> Packed:
+    record = reading.record
+    where = f"{record.topic}/{record.partition}/{record.offset}"
+    return pack(
+        RecordSkipped(
+            reason=reading.reason,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+        ),
+        type=_TYPE,
+        id=f"{where}:triaged",
+        source=SOURCE,
+        subject=where,
+        # From the record, not from a clock: made again, it is the same.
+        time=datetime.fromtimestamp(max(record.timestamp_ms, 0) / 1000, UTC),
+        key=(record.key or b"").decode("utf-8", "replace"),
+        extensions=extensions,
+    )
