@@ -21,6 +21,8 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from careline.runtime.errors import CarelineError
+
 DEFAULT_RETRY_S: Final = 1.0
 BLOCKED_RETRY_S: Final = 30.0
 
@@ -218,3 +220,15 @@ def _read(response: object) -> tuple[int, str, float]:
 
 def _short(code: str) -> str:
     return "".join(letter for letter in code[:60] if letter.isalnum() or letter in "_-.")
+
+
+class SlackFailed(CarelineError):
+    """A call did not end well; the verdict says what to do. It holds no answer and no text."""
+
+    code = "slack"
+
+    def __init__(self, method: str, verdict: Verdict) -> None:
+        """Remember which method, and what its end means."""
+        super().__init__(f"{method}: {verdict.answer} ({verdict.reason})")
+        self.method = method
+        self.verdict = verdict

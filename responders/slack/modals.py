@@ -71,8 +71,7 @@ class Memo:
     version: int
     covers: tuple[str, ...]
     network: str
-    channel: str
-    ts: str
+    direct: bool
 
     def dump(self) -> str:
         """Write it for `private_metadata` (at most 3000 characters)."""

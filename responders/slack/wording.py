@@ -7,7 +7,7 @@ through it.
 from __future__ import annotations
 
 import enum
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
@@ -79,6 +79,15 @@ def date(at: datetime, shape: str = "{date_short_pretty} at {time}") -> str:
     """Return Slack's token for an instant, which each reader sees in their own zone."""
     fallback = at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return f"<!date^{int(at.timestamp())}^{shape}|{fallback}>"
+
+
+def ago(passed: timedelta) -> str:
+    """Return a span as people say it: `12 s`, `3 min`, `2 h`, `4 days`."""
+    seconds = max(0, int(passed.total_seconds()))
+    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
 
 
 def person(actor: Actor) -> str:

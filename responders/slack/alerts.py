@@ -1,0 +1,91 @@
+"""What is said when a deadline comes near, is missed, or the ladder climbs: who, until when, what.
+
+Promise: pure; an alert names who is told (a configured group or the holder, never a whole channel),
+the deadline and what to do; it quotes no customer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from slack_sdk.models.blocks import (
+    Block,
+    ContextBlock,
+    MarkdownTextObject,
+    PlainTextObject,
+    SectionBlock,
+)
+
+from careline.domain.case import Case
+from careline.domain.effects import Intent
+from responders.slack import wording
+from responders.slack.cards import Texts, title_of
+from responders.slack.commanding import slack_user
+from responders.slack.config import SlackConfig
+from responders.slack.escape import mrkdwn
+from schemas.events import CaseKind
+
+AT_RISK: Final = "at_risk"
+STEP: Final = "step"
+REOPENED: Final = "reopened"
+
+
+def alert_of(
+    intent: Intent, case: Case, texts: Texts, config: SlackConfig, *, private: bool
+) -> tuple[list[dict[str, Any]], str]:
+    """Return the blocks and the fallback text of an alert."""
+    head, todo = _head(intent.subject, case), _todo(intent.subject, case)
+    told = who_is_told(intent, case, config)
+    title = title_of(case, texts, private=private)
+    blocks: Sequence[Block] = (
+        SectionBlock(text=MarkdownTextObject(text=f"{head}\n{told}{todo}", verbatim=True)),
+        ContextBlock(elements=[PlainTextObject(text=title, emoji=False)]),
+    )
+    text = f"{head.replace('*', '')} {mrkdwn(title, 150)}"
+    return [block.to_dict() for block in blocks], text
+
+
+def who_is_told(intent: Intent, case: Case, config: SlackConfig) -> str:
+    """Return whom an alert is for, as mentions where Slack ids are configured."""
+    if intent.subject == AT_RISK:
+        if case.claim is None:
+            return "Nobody holds it. "
+        user = slack_user(case.claim.holder)
+        return f"<@{user}>: " if user else f"{wording.person(case.claim.holder)}: "
+    if not intent.notify:
+        return ""
+    members = config.groups.get(intent.notify, ())
+    group = mrkdwn(intent.notify, 60)
+    if not members:
+        return f"For *{group}* (no one in Slack is configured for it). "
+    names = " ".join(f"<!subteam^{one}>" if one.startswith("S") else f"<@{one}>" for one in members)
+    return f"*{group}*: {names} "
+
+
+def _head(subject: str, case: Case) -> str:
+    state, due = wording.deadline(case)
+    when = wording.date(due) if due is not None else ""
+    if subject == AT_RISK:
+        return f"⚠️ *At risk*: an answer is due {when}." if when else "✅ *Answered meanwhile*."
+    if subject == REOPENED:
+        until = f" An answer is due {when}." if when else ""
+        return f"🔁 *Open again*: the author has written.{until}"
+    if case.kind is CaseKind.OPERATIONS:
+        return f"🛠 *Still open*: {case.count} records could not be read."
+    if state is wording.Deadline.BREACHED:
+        return f"🔴 *Deadline missed*: an answer was due {when}."
+    return f"📣 *Escalated*: an answer is due {when}." if when else "✅ *Answered meanwhile*."
+
+
+def _todo(subject: str, case: Case) -> str:
+    if case.kind is CaseKind.OPERATIONS:
+        return "Please mend the cause, redrive the records, then press Resolve on the card."
+    if not case.open_obligations:
+        return "Nothing is left to do."
+    if case.claim is None:
+        return "Please press Claim on the card above, then Reply."
+    if subject == STEP:
+        holder = wording.person(case.claim.holder)
+        return f"{holder} holds it; please help, or reply once it is released."
+    return "Please reply from the card above, or release it so that somebody else can."
