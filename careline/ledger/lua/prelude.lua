@@ -1,0 +1,51 @@
+-- Put before every script of the ledger: names the shard's keys and holds the fence.
+--
+-- Promise: a script that asks `stands` first does nothing on a server that is not the one the
+-- epoch was set on, and nothing after FLUSHALL, a failover or another recovery. The run id is
+-- asked of the server that runs this very call; nothing is remembered from an earlier one.
+local tag = KEYS[1]
+
+local function key(name)
+  return tag .. ':' .. name
+end
+
+local function own_run_id()
+  return string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+end
+
+-- Whether the epoch is the wanted one ('' = any that is no recovery); then the value found.
+local function stands(wanted)
+  local found = redis.call('GET', key('epoch'))
+  if not found then return false, '' end
+  if string.match(found, '@(%x+)$') ~= own_run_id() then return false, found end
+  if wanted == '' then return string.match(found, '^%d+@') ~= nil, found end
+  return found == wanted, found
+end
+
+local function microseconds()
+  local time = redis.call('TIME')
+  return time[1] * 1000000 + time[2]
+end
+
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+-- An effect's record: what the ledger knows of its attempts, a line feed, and the intent's JSON.
+local RECORD = "^(%d+)|(%d*)|([01])|([^|]*)|(%d*)|([^\n]*)\n(.*)$"
+
+local function effect_record(raw)
+  local attempts, attempted_at, unknown, outbox, not_after, cancelled, intent = string.match(raw, RECORD)
+  return {
+    attempts = tonumber(attempts), attempted_at = attempted_at, unknown = unknown,
+    outbox = outbox, not_after = not_after, cancelled = cancelled, intent = intent,
+  }
+end
+
+local function effect_raw(record)
+  return table.concat({
+    text(record.attempts), record.attempted_at, record.unknown, record.outbox,
+    record.not_after, record.cancelled,
+  }, '|') .. '\n' .. record.intent
+end
+

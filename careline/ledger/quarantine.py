@@ -1,0 +1,107 @@
+"""What nobody could read: its bytes are kept as a dead letter, and a person is told.
+
+Promises: `report` returns only when both the dead letter and the command that puts it into an
+operations case are acknowledged, so the caller may move on. Repeating a report is harmless: the
+command has the same id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import tempfile
+import uuid
+import zlib
+from pathlib import Path
+from typing import Final
+
+from careline.domain.operations import operations_case, operations_shard
+from careline.runtime.clock import Clock, SystemClock
+from careline.runtime.kafka import Producer
+from schemas.commands import Actor, ActorKind, ReportUnreadable
+from schemas.envelope import Packed, pack
+from schemas.identity import NAMESPACE
+from schemas.topics import CASES_COMMANDS, DEAD_LETTERS
+
+LARGEST_LETTER: Final = 256 * 1024
+_REPORTER: Final = Actor(kind=ActorKind.EXECUTOR, id="quarantine")
+
+
+class Quarantine:
+    """Sends dead letters and reports them."""
+
+    def __init__(
+        self,
+        producer: Producer,
+        partitions: int,
+        *,
+        clock: Clock | None = None,
+        spool: Path | None = None,
+    ) -> None:
+        """Bytes too large for a record go to files in ``spool``, which the dead letter names."""
+        self._producer = producer
+        self._partitions = partitions
+        self._clock = clock or SystemClock()
+        self._spool = spool or Path(tempfile.gettempdir()) / "careline-dead-letters"
+
+    async def report(
+        self, *, source: str, position: str, value: bytes, reason: str, handler: str
+    ) -> None:
+        """Keep the bytes and tell a person; ``position`` is ``partition:offset`` or a network's id.
+
+        Raises ``Unavailable``: neither may be taken as done, report again.
+        """
+        headers = {
+            "ce_id": str(uuid.uuid5(NAMESPACE, f"dead-letter|{source}|{position}")),
+            "reason": reason,
+            "topic": source,
+            "position": position,
+            "handler": handler,
+        }
+        partition, _, offset = position.partition(":")
+        if partition.isdigit() and offset.isdigit():
+            headers |= {"partition": partition, "offset": offset}
+        if len(value) > LARGEST_LETTER:
+            headers["spool"] = str(await asyncio.to_thread(self._keep, value))
+            value = b""
+        letter = Packed(
+            key=f"{source}:{position}".encode(),
+            value=value,
+            headers=[(name, found.encode()) for name, found in headers.items()],
+        )
+        to = zlib.crc32(letter.key) % self._partitions
+        await self._producer.send(DEAD_LETTERS.name, to, letter)
+        await self._tell(source, position, reason)
+
+    async def _tell(self, source: str, position: str, reason: str) -> None:
+        now = self._clock.now()
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        case_id = operations_case(source, reason, hour, partitions=self._partitions)
+        command = ReportUnreadable(
+            command_id=str(uuid.uuid5(NAMESPACE, f"unreadable|{source}|{position}|{reason}")),
+            case_id=case_id,
+            issued_at=now,
+            actor=_REPORTER,
+            reason=reason,
+            source=source,
+            position=position,
+            hour=hour,
+        )
+        packed = pack(
+            command,
+            type="command.report_unreadable.v1",
+            id=command.command_id,
+            source="careline/quarantine",
+            subject=case_id,
+            time=now,
+            key=case_id,
+        )
+        shard = operations_shard(source, reason, hour, partitions=self._partitions)
+        await self._producer.send(CASES_COMMANDS.name, shard, packed)
+
+    def _keep(self, value: bytes) -> Path:
+        self._spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = self._spool / hashlib.sha256(value).hexdigest()
+        path.write_bytes(value)
+        path.chmod(0o600)
+        return path

@@ -1,0 +1,204 @@
+"""A shard back to what was promised, from the log and the inputs: after a restart, a failover, a FLUSHALL.
+
+Promises: the six steps of the design (section 3), each repeatable, so that a killed recovery is
+followed by another one. Of two recoveries the later one goes on and the earlier one is fenced. What
+the outbox of an earlier life still sends is void behind the `EpochStarted`. With the data intact
+there is nothing to read. Records that are gone from a topic are never passed over in silence.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from typing import Final
+
+import structlog
+
+from careline.ledger.absorb import Absorber
+from careline.ledger.apply import Applier
+from careline.ledger.fence import Fence, Fenced, InputLost
+from careline.ledger.outbox import SOURCE
+from careline.ledger.store import Ledger
+from careline.runtime.clock import Clock, SystemClock
+from careline.runtime.kafka import LogReader, Producer, Record, RecordsGone
+from schemas.envelope import header, pack
+from schemas.events import EpochStarted
+from schemas.identity import shard_tag
+from schemas.topics import CASES_COMMANDS, CASES_EVENTS, MENTIONS_TRIAGED
+
+_BATCH: Final = 500
+_TRIAGED_SUFFIX: Final = ":triaged"
+_log = structlog.get_logger(__name__)
+
+
+async def recover(
+    ledger: Ledger,
+    shard: int,
+    *,
+    producer: Producer,
+    reader: LogReader,
+    applier: Applier,
+    clock: Clock | None = None,
+) -> Fence:
+    """Recover a shard unless it is healthy; return the fence that stands then.
+
+    The first start is the recovery of nothing.
+
+    Raises:
+        Fenced: somebody else recovers it now, or the server changed meanwhile; look again.
+        InputLost: the log or an input lacks records that the shard has not seen.
+        Unavailable: Kafka, or LedgerUnavailable: Redis; call again.
+    """
+    seen = await ledger.fence(shard)
+    if seen.healthy:
+        return seen
+    token = uuid.uuid4().hex
+    epoch = await _set_epoch(ledger, shard, seen.value, f"recovering:{token}")
+    n = await _announce(producer, shard, token, clock or SystemClock())
+    _log.info("recovery began", shard=shard, epoch=n, found=seen.value or "nothing")
+    absorber = await _absorb(ledger, reader, shard, epoch, n)
+    for topic in (MENTIONS_TRIAGED.name, CASES_COMMANDS.name):
+        await _replay_input(ledger, reader, applier, shard, topic, epoch, absorber.causes)
+    marked = await _mark_unknown(ledger, shard, epoch)
+    value = await _set_epoch(ledger, shard, epoch, str(n), same_server=True)
+    _log.info(
+        "recovery ended",
+        shard=shard,
+        epoch=n,
+        absorbed=len(absorber.causes),
+        effects_unknown=marked,
+    )
+    return Fence(n=n, recovering=False, value=value, foreign=False)
+
+
+async def replay(  # noqa: PLR0913 - where from, and under what
+    ledger: Ledger,
+    shard: int,
+    topic: str,
+    start: int,
+    *,
+    reader: LogReader,
+    applier: Applier,
+    epoch: str = "",
+    settled_up_to: int = -1,
+) -> int:
+    """Apply a topic's records from ``start`` to its present end, in order; return that end.
+
+    Raises `InputLost` if records from ``start`` on are gone from the topic.
+    """
+    end = await reader.end(topic, shard)
+    begin = await reader.beginning(topic, shard)
+    if start < begin or start > end:
+        raise InputLost(shard, topic, start, begin if start < begin else end)
+    async for records in _read(reader, shard, topic, start, end):
+        await applier.apply_under(epoch, topic, {shard: records}, settled_up_to=settled_up_to)
+    return end
+
+
+async def _set_epoch(
+    ledger: Ledger, shard: int, seen: str, new: str, *, same_server: bool = False
+) -> str:
+    answer, value = await ledger.scripts.run("set_epoch", shard, seen, new, int(same_server))
+    if answer != b"ok":
+        raise Fenced(shard, value.decode())
+    found: str = value.decode()
+    return found
+
+
+async def _announce(producer: Producer, shard: int, token: str, clock: Clock) -> int:
+    """Append `EpochStarted`; its offset is the number of the new epoch."""
+    started = EpochStarted(event_id=token, shard=shard, token=token, at=clock.now())
+    packed = pack(
+        started,
+        type=f"{started.type}.v1",
+        id=token,
+        source=SOURCE,
+        subject=shard_tag(shard),
+        time=started.at,
+        key=shard_tag(shard),
+    )
+    return await producer.send(CASES_EVENTS.name, shard, packed)
+
+
+async def _absorb(ledger: Ledger, reader: LogReader, shard: int, epoch: str, n: int) -> Absorber:
+    topic = CASES_EVENTS.name
+    position = await ledger.position(shard)
+    begin = await reader.beginning(topic, shard)
+    start = begin if position.log is None else position.log + 1
+    if start < begin or start > n:
+        raise InputLost(shard, topic, start, begin if start < begin else n)
+    absorber = Absorber(ledger, shard, epoch=epoch, log_epoch=position.log_epoch)
+    async for records in _read(reader, shard, topic, start, n + 1):
+        await absorber.absorb(records)
+    return absorber
+
+
+async def _replay_input(  # noqa: PLR0913, PLR0917 - one step of the six
+    ledger: Ledger,
+    reader: LogReader,
+    applier: Applier,
+    shard: int,
+    topic: str,
+    epoch: str,
+    absorbed: set[str],
+) -> None:
+    begin = await reader.beginning(topic, shard)
+    (seen,) = await ledger.script("seed", shard, epoch, topic, begin - 1)
+    start = int(seen) + 1
+    settled = await _settled_up_to(reader, shard, topic, start, absorbed)
+    await replay(
+        ledger,
+        shard,
+        topic,
+        start,
+        reader=reader,
+        applier=applier,
+        epoch=epoch,
+        settled_up_to=settled,
+    )
+
+
+async def _settled_up_to(
+    reader: LogReader, shard: int, topic: str, start: int, absorbed: set[str]
+) -> int:
+    """Return the last offset that is proved to have been decided in an earlier life.
+
+    The outbox passes over nothing: if the log holds what a record caused, then whatever the records
+    before it caused is in the log too, and those that caused nothing must cause nothing now, when
+    cases stand already that were opened after them. A repeat of a cause proves nothing.
+    """
+    settled = -1
+    if not absorbed:
+        return settled
+    end = await reader.end(topic, shard)
+    first = set(absorbed)
+    async for records in _read(reader, shard, topic, start, end):
+        for record in records:
+            cause = (header(record.headers, "id") or "").removesuffix(_TRIAGED_SUFFIX)
+            if cause in first:
+                first.discard(cause)
+                settled = record.offset
+    return settled
+
+
+async def _read(
+    reader: LogReader, shard: int, topic: str, start: int, end: int
+) -> AsyncIterator[list[Record]]:
+    """Yield records in batches of a bounded size. Raises `InputLost` if they are gone."""
+    try:
+        async for records in reader.read(topic, shard, start, end):
+            for at in range(0, len(records), _BATCH):
+                yield records[at : at + _BATCH]
+    except RecordsGone as error:
+        found = await reader.beginning(topic, shard)
+        raise InputLost(shard, topic, start, found) from error
+
+
+async def _mark_unknown(ledger: Ledger, shard: int, epoch: str) -> int:
+    """Take every effect without an outcome as attempted now, with unknown outcome."""
+    marked, cursor = 0, b"0"
+    while True:
+        cursor, count = await ledger.script("mark_unknown", shard, epoch, cursor)
+        marked += int(count)
+        if cursor == b"0":
+            return marked

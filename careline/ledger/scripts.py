@@ -1,0 +1,131 @@
+"""The ledger's Lua scripts, as package data, and how they are called.
+
+Promises: a script that the server has forgotten (SCRIPT FLUSH, restart, failover) is loaded again
+and called again, which is safe because NOSCRIPT means that nothing ran; every other failure is
+translated by what the caller should do, and never retried here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
+)
+from redis.exceptions import (
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import (
+    TimeoutError as RedisTimeoutError,
+)
+
+from careline.ledger.fence import LedgerUnavailable, ScriptFailed
+from schemas.identity import shard_tag
+
+Arg = str | bytes | int
+Reply = list[Any]
+
+NAMES: Final = (
+    "attempt",
+    "commit",
+    "due",
+    "effects",
+    "fence",
+    "hold",
+    "mark_unknown",
+    "outbox",
+    "prune",
+    "read",
+    "refresh_done",
+    "seed",
+    "set_epoch",
+    "trim",
+)
+_PASSING: Final = ("LOADING", "MISCONF", "MASTERDOWN", "NOREPLICAS", "BUSY", "OOM", "CLUSTERDOWN")
+"""Beginnings of error answers that go away by themselves or by an operator: wait, do not judge."""
+
+
+def _source(name: str) -> bytes:
+    lua = files("careline.ledger") / "lua"
+    return (lua / "prelude.lua").read_bytes() + (lua / f"{name}.lua").read_bytes()
+
+
+class Scripts:
+    """All scripts of the ledger on one client."""
+
+    def __init__(self, client: Redis) -> None:
+        """Read the sources; nothing is sent yet."""
+        self._client = client
+        self._sources = {name: _source(name) for name in NAMES}
+        self._shas = {
+            name: hashlib.sha1(source, usedforsecurity=False).hexdigest()
+            for name, source in self._sources.items()
+        }
+
+    async def run(self, name: str, shard: int, *args: Arg) -> Reply:
+        """Call a script on a shard. Raises ``LedgerUnavailable`` or ``ScriptFailed``."""
+        answer = (await self.run_many(name, {shard: args}))[shard]
+        if isinstance(answer, ScriptFailed):
+            raise answer
+        return answer
+
+    async def run_many(
+        self, name: str, calls: Mapping[int, Sequence[Arg]]
+    ) -> dict[int, Reply | ScriptFailed]:
+        """Call a script on several shards in one round trip; a shard's failure is its answer.
+
+        Raises ``LedgerUnavailable``: what happened is unknown.
+        """
+        answers = await self._pipelined(name, calls)
+        forgotten = [shard for shard, found in answers.items() if isinstance(found, NoScriptError)]
+        if forgotten:
+            await self._load(name)
+            answers |= await self._pipelined(name, {shard: calls[shard] for shard in forgotten})
+        return {shard: _judged(name, found) for shard, found in answers.items()}
+
+    async def _pipelined(self, name: str, calls: Mapping[int, Sequence[Arg]]) -> dict[int, object]:
+        pipeline = self._client.pipeline(transaction=False)
+        for shard, args in calls.items():
+            pipeline.evalsha(self._shas[name], 1, shard_tag(shard), *args)
+        try:
+            found = await pipeline.execute(raise_on_error=False)
+        except (RedisError, OSError) as error:
+            raise unavailable(error) from error
+        return dict(zip(calls, found, strict=True))
+
+    async def _load(self, name: str) -> None:
+        try:
+            await self._client.script_load(self._sources[name])
+        except (RedisError, OSError) as error:
+            raise unavailable(error) from error
+
+
+def unavailable(error: Exception) -> LedgerUnavailable:
+    """Return our error for a failure that says nothing about the arguments."""
+    return LedgerUnavailable(
+        f"the ledger does not answer ({type(error).__name__})",
+        hint="is Redis running, and has it room and rights?",
+    )
+
+
+def _judged(name: str, answer: object) -> Reply | ScriptFailed:
+    if isinstance(answer, list):
+        return answer
+    if isinstance(
+        answer, (RedisConnectionError, RedisTimeoutError, OutOfMemoryError, ReadOnlyError)
+    ):
+        raise unavailable(answer) from answer
+    if isinstance(answer, ResponseError) and not str(answer).startswith(_PASSING):
+        # The server quotes arguments in its messages: they may hold a customer's words.
+        return ScriptFailed(f"{name} failed in the ledger ({type(answer).__name__})")
+    if isinstance(answer, Exception):
+        raise unavailable(answer) from answer
+    return ScriptFailed(f"{name} answered {type(answer).__name__}")
