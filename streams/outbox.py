@@ -1,4 +1,4 @@
-"""From the ledger's outbox to `cases.events`: at once after a commit, and looked after every second.
+"""From the outbox to `cases.events`: at once after a commit, and looked after every second.
 
 Promises: oldest first, one sender a shard in this process, never past an entry that is not
 acknowledged; what could not be sent stays in the ledger and is tried again. It never raises.

@@ -176,7 +176,7 @@ class TriageStage:
         await insist(
             lambda: self._quarantine.report(
                 source=MENTIONS_RECEIVED.name,
-                position=f"{record.partition}/{record.offset}",
+                position=f"{record.partition}:{record.offset}",
                 value=record.value or b"",
                 reason=reading.reason,
                 handler=HANDLER,
