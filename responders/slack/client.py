@@ -71,7 +71,7 @@ class Tag:
         }
 
 
-def quiet_logger(name: str = "careline.slack.sdk") -> logging.Logger:
+def quiet_logger(name: str = "slack_sdk.careline") -> logging.Logger:
     """Return a logger for Slack's libraries: at DEBUG they write messages and tokens down."""
     logger = logging.getLogger(name)
     logger.setLevel(logging.WARNING)

@@ -37,6 +37,10 @@ class CaseReader(TextStore, Protocol):
         """Return a case, or None if there is none of that id."""
         ...
 
+    async def reply_text(self, effect_id: str, shard: int) -> str | None:
+        """Return the text of a reply that was asked for."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
