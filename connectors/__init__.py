@@ -1,1 +1,1 @@
-"""Networks in and out: one folder for each network, all with the same cast."""
+"""Networks in and out: one folder a network, all with the same cast."""

@@ -1,0 +1,31 @@
+"""What a connector process listens to, and with what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from connectors.replay.config import ReplayConfig
+from connectors.x.config import XConfig
+from schemas.topics import DEFAULT_PARTITIONS
+
+
+class ConnectorsConfig(BaseModel):
+    """The accounts and files of one connector process, and its Kafka and Redis."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kafka_bootstrap: str
+    kafka_options: Mapping[str, Any] = Field(default_factory=dict)
+    """TLS and SASL arguments of the Kafka client."""
+    redis_url: str
+    partitions: int = Field(default=DEFAULT_PARTITIONS, ge=1)
+    x: tuple[XConfig, ...] = ()
+    replay: tuple[ReplayConfig, ...] = ()
+    concurrent: int = Field(default=12, ge=1)
+    """Sources that are read or published at the same time."""
+    send_replies: bool = True
+    kafka_timeout_s: float = Field(default=30.0, gt=0)
+    stop_within_s: float = Field(default=8.0, gt=0)

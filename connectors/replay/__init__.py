@@ -1,0 +1,1 @@
+"""A file of real posts, heard as if a network said them."""

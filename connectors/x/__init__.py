@@ -1,0 +1,1 @@
+"""X (formerly Twitter), by its API v2."""
