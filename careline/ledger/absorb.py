@@ -1,8 +1,8 @@
 """Events of the log become the ledger's state again: `evolve` only, nothing is decided.
 
-Promises: what is absorbed twice changes nothing; a record that is void (behind an `EpochStarted`, of a
-lower epoch) is never taken in, nor is a cause of which the log has only a part: its input is decided
-anew. Cause ids come back, so that the inputs replayed afterwards are told as repeats.
+Promises: what is absorbed twice changes nothing; a record that is void (behind an `EpochStarted`,
+of a lower epoch) is never taken in, nor is a cause of which the log has only a part: its input is
+decided anew. Cause ids come back, so that the inputs replayed afterwards are told as repeats.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Records and deadlines become changes of cases: the only place beside recovery that commits.
 
-Promises: a record is decided on the ledger's own state and time, committed in one step with its place
-in the input, and told by its cause id when it comes again. A conflict is read and decided anew. An
-error answer is an unknown outcome: read again, decide again; a record that fails alone is
+Promises: a record is decided on the ledger's own state and time, committed in one step with its
+place in the input, and told by its cause id when it comes again. A conflict is read and decided
+anew. An error answer is an unknown outcome: read again, decide again; a record that fails alone is
 quarantined, so that it ends in front of a person and holds up nobody else.
 """
 

@@ -56,7 +56,7 @@ class Batch:
         return Wanted.by(self.topic, self.pending)
 
     def missed(self, snapshot: Snapshot) -> tuple[int, int] | None:
-        """Return the received offsets (first, last) that triage passed over, before this batch's."""
+        """Return the received offsets (first, last) that triage passed over, if it did."""
         last = snapshot.source_seen
         for item in self.items:
             source = item.source_offset
@@ -81,7 +81,7 @@ class Batch:
                 return
 
     def call(self, snapshot: Snapshot, policy: Policy) -> Call:
-        """Decide the pending records; return the call. What cannot be decided says so in its item."""
+        """Decide the pending records; one that cannot be decided says so in its item."""
         decider = Decider(snapshot, policy, self.settled_up_to)
         call = Call(snapshot.epoch, puts=decider.puts, sequences=self._sequences(snapshot))
         self._carried = []
@@ -89,7 +89,7 @@ class Batch:
             known = item.cause is not None and item.cause.id in snapshot.causes
             try:
                 commit = decider.decide(item)
-            except Exception as error:  # the record loop: a person sees what broke
+            except Exception as error:  # noqa: BLE001 - the record loop: a person sees what broke
                 _log.exception(
                     "record could not be decided",
                     topic=self.topic,

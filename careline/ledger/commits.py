@@ -129,7 +129,7 @@ class Call:
 def commit_of(
     decision: Decision, cause: Cause, *, case_id: str, expected: str, now: datetime
 ) -> Commit:
-    """Return the commit of a decision on a case: state, due entry, events to the outbox, effects."""
+    """Return the commit of a decision on a case: state, due entry, events, effects."""
     commit = Commit(cause=cause, case_id=case_id, expected=expected)
     if decision.refusal is not None:
         commit.result = f"refused:{decision.refusal.reason}"

@@ -1,7 +1,7 @@
 """Deadlines that fall due become events: one step of a case at a time, the most urgent first.
 
-Promises: a step fires by the ledger's clock and once, whoever polls (its cause id follows from case,
-step and due time); after an outage nothing jumps to the top of the ladder.
+Promises: a step fires by the ledger's clock and once, whoever polls (its cause id follows from
+case, step and due time); after an outage nothing jumps to the top of the ladder.
 """
 
 from __future__ import annotations

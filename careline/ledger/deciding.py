@@ -1,7 +1,7 @@
 """From a record to its commit: the domain's decision on what the ledger holds, as one change.
 
-Promises: no I/O; each record is decided on what the earlier ones of its batch left. A repeat is told
-by its cause id and changes nothing but the stores of text, which a replay must refill.
+Promises: no I/O; each record is decided on what the earlier ones of its batch left. A repeat is
+told by its cause id and changes nothing but the stores of text, which a replay must refill.
 """
 
 from __future__ import annotations
@@ -191,10 +191,9 @@ class Decider:
             return None
         if isinstance(item.body, ReplyToCase) and digest == cause.digest:
             text = item.body.text.encode()
-            self.puts.extend(
-                Put("texts", reply_effect(event_id(cause.id, item.body.case_id, i)), text, True)
-                for i in range(_REPLY_INDEXES)
-            )
+            for index in range(_REPLY_INDEXES):
+                effect = reply_effect(event_id(cause.id, item.body.case_id, index))
+                self.puts.append(Put("texts", effect, text, if_pending=True))
         if digest == cause.digest or item.repeats_freely or item.body is None:
             return None
         return self._same_key_other_body(item.body, cause, item.record.offset)

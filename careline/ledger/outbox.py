@@ -1,8 +1,9 @@
 """From the outbox to the log: events leave the ledger in their order and only when they are acked.
 
-Promises: the oldest entry goes first and none is passed over; each record is stamped with the epoch
-it was read under, so that readers can drop what a stale sender sent behind a newer `EpochStarted`;
-an entry leaves only after its acknowledgement and under the same fence. Two senders can only repeat.
+Promises: the oldest entry goes first and none is passed over; each record is stamped with the
+epoch it was read under, so that readers can drop what a stale sender sent behind a newer
+`EpochStarted`; an entry leaves only after its acknowledgement and under the same fence. Two senders
+can only repeat.
 """
 
 from __future__ import annotations

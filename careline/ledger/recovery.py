@@ -1,4 +1,4 @@
-"""A shard back to what was promised, from the log and the inputs: after a restart, a failover, a FLUSHALL.
+"""A shard back to what was promised: after a restart, a failover or a FLUSHALL.
 
 Promises: the six steps of the design (section 3), each repeatable, so that a killed recovery is
 followed by another one. Of two recoveries the later one goes on and the earlier one is fenced. What
@@ -84,8 +84,11 @@ async def replay(  # noqa: PLR0913 - where from, and under what
 ) -> int:
     """Apply a topic's records from ``start`` to its present end, in order; return that end.
 
-    Raises `InputLost` if records from ``start`` on are gone from the topic.
+    What the shard has taken in meanwhile is not read again. Raises `InputLost` if records from
+    there on are gone from the topic.
     """
+    seen = (await ledger.position(shard)).inputs.get(topic)
+    start = start if seen is None else max(start, seen + 1)
     end = await reader.end(topic, shard)
     begin = await reader.beginning(topic, shard)
     if start < begin or start > end:

@@ -108,7 +108,7 @@ class Snapshot:
     lines: dict[str, LineSlot] = field(default_factory=dict)
     cases: dict[str, CaseSlot] = field(default_factory=dict)
     awaited: dict[str, str] = field(default_factory=dict)
-    _mentions: dict[str, bytes | MentionTriaged] = field(default_factory=dict)
+    mentions: dict[str, bytes | MentionTriaged] = field(default_factory=dict)
 
     def case(self, case_id: str | None) -> CaseSlot:
         """Return a case's slot; an unknown case has an empty one."""
@@ -120,14 +120,14 @@ class Snapshot:
 
     def mention(self, mention_id: str) -> MentionTriaged | None:
         """Return a mention that was heard, in this batch or before it."""
-        found = self._mentions.get(mention_id)
+        found = self.mentions.get(mention_id)
         if isinstance(found, bytes):
-            found = self._mentions[mention_id] = mention_of(found)
+            found = self.mentions[mention_id] = mention_of(found)
         return found
 
     def put_mention(self, mention_id: str, triaged: MentionTriaged) -> None:
         """Keep what this batch heard."""
-        self._mentions[mention_id] = triaged
+        self.mentions[mention_id] = triaged
 
     def put_line(self, line: str, value: Line) -> bytes:
         """Keep a line's new value; return its record."""
@@ -152,20 +152,23 @@ def snapshot_of(wanted: Wanted, reply: Reply) -> Snapshot:
     for line in wanted.lines:
         found.lines[line] = LineSlot(next(values) or b"")
     for mention in wanted.mentions:
-        if (raw := next(values)) is not None:
-            found._mentions[mention] = raw  # noqa: SLF001 - its own maker
+        _keep(found.mentions, mention, next(values))
         if (raw := next(values)) is not None:
             found.awaited[mention] = raw.decode()
     for mention in wanted.targets:
-        raw, named, line_bytes = next(values), next(values), next(values)
-        if raw is not None:
-            found._mentions[mention] = raw  # noqa: SLF001
+        _keep(found.mentions, mention, next(values))
+        named, line_bytes = next(values), next(values)
         if named is not None:
             found.lines[named.decode()] = LineSlot(line_bytes or b"")
     for case in values:
         head, state = next(values), next(values)
         found.cases[(case or b"").decode()] = CaseSlot((head or b"").decode(), state)
     return found
+
+
+def _keep(mentions: dict[str, bytes | MentionTriaged], mention: str, raw: bytes | None) -> None:
+    if raw is not None:
+        mentions[mention] = raw
 
 
 def _values(lengths: bytes, blob: bytes) -> Iterator[bytes | None]:

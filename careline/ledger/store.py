@@ -118,7 +118,7 @@ class Ledger:
         return line_of(raw) if raw else Line()
 
     async def result_of(self, cause_id: str, shard: int) -> str | None:
-        """Return what a cause ended in: its first event's id or ``refused:reason``; None: not yet."""
+        """Return what a cause ended in: its first event's id or ``refused:reason``; None: open."""
         raw = await self._field(shard, "causes", cause_id)
         return raw.decode().partition("|")[2] if raw else None
 

@@ -64,7 +64,7 @@ async def assert_durable(client: Redis, *, dev: bool = False) -> None:
     if wrong and not dev:
         raise ConfigurationError(
             "Redis may forget what it acknowledged: " + "; ".join(wrong),
-            hint="CONFIG SET them (and keep them in its file), or say --dev if loss does not matter",
+            hint="CONFIG SET them and CONFIG REWRITE, or say --dev if loss does not matter",
         )
 
 
