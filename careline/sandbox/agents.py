@@ -147,7 +147,9 @@ class Agents:
                 await asyncio.sleep(self.plan.poll_s)
 
     def _see(self, message: Json) -> None:
-        case = next((str(c.get("value") or "") for c in controls(message) if is_case(c)), None)
+        # A card's controls name the case and, behind a bar, the version that the card shows.
+        names = (str(c["value"]).partition("|")[0] for c in controls(message) if is_case(c))
+        case = next(names, None)
         if not case or message.get("deleted") or message.get("is_ephemeral"):
             return
         if case in self._desk.cards:

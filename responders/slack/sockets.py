@@ -98,7 +98,7 @@ class Sockets:
         try:
             # The SDK tries for ever by itself; the watch above is what gives up.
             async with asyncio.timeout(self._config.silent_after):
-                await handler.connect_async()
+                await handler.connect_async()  # type: ignore[no-untyped-call]
         except TimeoutError:
             await _close(handler)
             return None
@@ -124,6 +124,6 @@ class Sockets:
 async def _close(handler: AsyncSocketModeHandler) -> None:
     try:
         async with asyncio.timeout(PING_S):
-            await handler.close_async()
+            await handler.close_async()  # type: ignore[no-untyped-call]
     except Exception as error:  # noqa: BLE001 - it is given up: whatever ails it ends here
         _log.info("slack socket did not close cleanly", error=type(error).__name__)
