@@ -82,9 +82,9 @@ class CasesStage:
             self._shards.forget(error.shard)
             raise
         except InputLost as error:
-            await self._lost(error.shard, error.topic, error.expected, str(error))
+            await self.lost(error)
         except RecordsGone as error:
-            await self._lost(min(batches), topic, -1, str(error))
+            await self.lost(InputLost(min(batches), MENTIONS_RECEIVED.name, -1, -1), str(error))
 
     async def _in_sequence(self, topic: str, batches: dict[int, list[Record]]) -> None:
         for _ in range(_REPLAYS):
@@ -104,19 +104,19 @@ class CasesStage:
                 return
         raise LedgerUnavailable(f"{topic}: the input is still out of sequence after a replay")
 
-    async def _lost(self, shard: int, topic: str, expected: int, why: str) -> NoReturn:
+    async def lost(self, what: InputLost, why: str = "") -> NoReturn:
         """Tell a person that records are gone, then stop: going on would hide it."""
         await insist(
             lambda: self._quarantine.report(
-                source=topic,
-                position=f"{shard}:{expected}",
+                source=what.topic,
+                position=f"{what.shard}:{what.expected}",
                 value=b"",
                 reason="input_lost",
                 handler=HANDLER,
             ),
             what="gap incident",
         )
-        self._leave(why)
+        self._leave(why or str(what))
 
 
 def missed_by_triage(

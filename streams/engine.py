@@ -18,7 +18,7 @@ import structlog
 from careline.ledger import outbox as ledger_outbox
 from careline.ledger import recovery
 from careline.ledger.apply import Applier
-from careline.ledger.fence import Fence
+from careline.ledger.fence import Fence, InputLost
 from careline.ledger.overdue import overdue
 from careline.ledger.quarantine import Quarantine
 from careline.ledger.store import Ledger
@@ -185,7 +185,10 @@ class Engine(mode.Service):  # type: ignore[misc]
         self._shards.own(self._shards.owned - gone)
 
     async def _take_over(self, shard: int) -> None:
-        await insist(lambda: self._shards.ready(shard), what=f"shard {shard}")
+        try:
+            await insist(lambda: self._shards.ready(shard), what=f"shard {shard}")
+        except InputLost as error:
+            await self._cases.lost(error)
         self._outbox.wake([shard])
 
     # -- seams to the ledger ----------------------------------------------------------------------

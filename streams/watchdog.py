@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import faust
-from faust import TopicPartition
+from faust.types import TP
 
 from streams.agent import Body, leave
 from streams.config import WorkerConfig
@@ -91,7 +91,7 @@ class Watchdog:
 
     def _end(self, topic: str, partition: int) -> int | None:
         consumer = self._app.consumer
-        end: int | None = consumer.highwater(TopicPartition(topic, partition))
+        end: int | None = consumer.highwater(TP(topic, partition))
         return end
 
     def _hung(self) -> str:

@@ -24,7 +24,8 @@ LIMITED: Final = ("aiokafka", "faust", "mode", "kafka", "redis", "slack_sdk", "s
 """Loggers of libraries that say the same again and again during an outage."""
 WINDOW_S: Final = 10.0
 _MOST_TEMPLATES: Final = 1000
-_QUIET: Final = ("faust.app.base", "faust.transport.conductor", "asyncio")
+_QUIET: Final = ("aiokafka", "faust", "mode", "asyncio")
+"""Loggers that tell at INFO what only their authors want to know."""
 
 _SECRETS: Final = tuple(
     re.compile(pattern)
@@ -136,7 +137,8 @@ def configure_logging(
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
+        quiet = logging.WARNING if logging.root.level >= logging.INFO else logging.NOTSET
+        logging.getLogger(name).setLevel(quiet)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
