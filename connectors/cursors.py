@@ -18,6 +18,8 @@ from schemas.envelope import header
 from schemas.topics import MENTIONS_RECEIVED
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from careline.runtime.kafka import LogReader, Record
     from connectors.base import Where
 
@@ -27,11 +29,11 @@ SOURCE_PREFIX: Final = "/connectors/"
 class KeyValue(Protocol):
     """The two commands of Redis that cursors need; `careline.runtime.redis` gives the client."""
 
-    async def get(self, name: str, /) -> Any:
+    def get(self, name: str, /) -> Awaitable[Any]:
         """Return a value, or None."""
         ...
 
-    async def set(self, name: str, value: str, /) -> Any:
+    def set(self, name: str, value: str, /) -> Awaitable[Any]:
         """Store a value."""
         ...
 

@@ -100,7 +100,7 @@ class Listening:
             busy = fresh > 0
             pause = pace.busy_s if busy else min(max(pause, pace.busy_s) * SLACKENING, pace.quiet_s)
             if not page.more:
-                await _wait(stop, pause)
+                await wait(stop, pause)
 
     async def _begin(self) -> str:
         """Return the cursor to read from: the kept one, the published one, or a first connect's."""
@@ -169,13 +169,13 @@ class Listening:
             except RetryableError as error:
                 asked = error.retry_after
                 self._trouble("waiting", error)
-                await _wait(stop, pause if asked is None else max(asked, FIRST_PAUSE_S))
+                await wait(stop, pause if asked is None else max(asked, FIRST_PAUSE_S))
             except PermanentError as error:
                 self._trouble("blocked", error)
-                await _wait(stop, BLOCKED_PAUSE_S)
+                await wait(stop, BLOCKED_PAUSE_S)
             except Exception as error:  # noqa: BLE001 - the record loop: nothing may end it
                 self._trouble("waiting", error)
-                await _wait(stop, pause)
+                await wait(stop, pause)
             pause = min(pause * 2, LONGEST_PAUSE_S)
         return None
 
@@ -204,7 +204,7 @@ class Listening:
         health.failures_in_a_row += 1
 
 
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
+async def wait(stop: asyncio.Event, seconds: float) -> None:
     """Wait, but not longer than until `stop`."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):

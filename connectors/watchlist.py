@@ -13,21 +13,21 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Awaitable, Iterable
 
 
 class HashValue(Protocol):
     """The commands of Redis that the list needs."""
 
-    async def hgetall(self, name: str, /) -> Any:
+    def hgetall(self, name: str, /) -> Awaitable[Any]:
         """Return all fields."""
         ...
 
-    async def hset(self, name: str, /, *, mapping: Mapping[str, str]) -> Any:
+    def hset(self, name: str, /, *, mapping: Any) -> Awaitable[Any]:
         """Store fields."""
         ...
 
-    async def hdel(self, name: str, /, *keys: str) -> Any:
+    def hdel(self, name: str, /, *keys: str) -> Awaitable[Any]:
         """Remove fields."""
         ...
 

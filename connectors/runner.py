@@ -1,0 +1,181 @@
+"""Runs every connector of a process: one supervised task for each source of each account.
+
+Promise: an account in trouble holds up no other; what is wrong in the settings ends the process
+with one clear error; on `stop` the pages under way get a few seconds, and what is cut off then is
+read again at the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from careline.ledger.quarantine import Quarantine
+from careline.runtime.clock import Clock, SystemClock
+from careline.runtime.errors import CarelineError, ConfigurationError
+from careline.runtime.kafka import LogReader, Producer
+from careline.runtime.redis import connect
+from connectors.cursors import Cursors, PublishedCursors
+from connectors.listening import BLOCKED_PAUSE_S, Desk, Listening, wait
+from connectors.publisher import Publisher
+from connectors.replay.connector import ReplayConnector
+from connectors.x.client import XSession
+from connectors.x.connector import XConnector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from connectors.base import Connector, ConnectorHealth
+    from connectors.config import ConnectorsConfig
+
+CLIENT_ID: Final = "careline-connector"
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Running:
+    """What a connector process does, for those who look at it."""
+
+    health: dict[str, ConnectorHealth] = field(default_factory=dict)
+    started: set[str] = field(default_factory=set)
+
+
+async def run_connectors(
+    config: ConnectorsConfig,
+    *,
+    stop: asyncio.Event,
+    clock: Clock | None = None,
+    running: Running | None = None,
+    on_started: Callable[[str], None] | None = None,
+) -> None:
+    """Listen until `stop`, or until every source has ended.
+
+    Raises ``ConfigurationError`` when something is set wrongly.
+    """
+    clock = clock or SystemClock()
+    running = running or Running()
+    async with contextlib.AsyncExitStack() as stack:
+        producer = Producer(
+            config.kafka_bootstrap,
+            client_id=CLIENT_ID,
+            timeout=config.kafka_timeout_s,
+            client_options=config.kafka_options,
+        )
+        await producer.start()
+        stack.push_async_callback(producer.stop)
+        reader = LogReader(
+            config.kafka_bootstrap, client_id=CLIENT_ID, client_options=config.kafka_options
+        )
+        await reader.start()
+        stack.push_async_callback(reader.stop)
+        redis = connect(config.redis_url)
+        stack.push_async_callback(redis.aclose)
+        timeout = max((each.request_timeout_s for each in config.x), default=30.0)
+        session = await stack.enter_async_context(XSession(timeout_s=timeout))
+        cursors = Cursors(redis)
+        reports = Quarantine(producer, config.partitions)
+        publisher = Publisher(producer, cursors, reports, partitions=config.partitions, clock=clock)
+        desk = Desk(
+            publisher=publisher,
+            cursors=cursors,
+            published=PublishedCursors(reader, partitions=config.partitions),
+            reports=reports,
+            clock=clock,
+            turns=asyncio.Semaphore(config.concurrent),
+        )
+        connectors: list[Connector] = [
+            *(XConnector(each, session, store=redis, clock=clock) for each in config.x),
+            *(ReplayConnector(each, clock=clock) for each in config.replay),
+        ]
+        await _supervise(
+            [_keep(each, desk, running, stop, on_started) for each in connectors],
+            stop,
+            within=config.stop_within_s,
+        )
+
+
+async def _keep(
+    connector: Connector,
+    desk: Desk,
+    running: Running,
+    stop: asyncio.Event,
+    on_started: Callable[[str], None] | None,
+) -> None:
+    """Start a connector, patiently, and listen to its sources."""
+    name = f"{connector.network}:{connector.account}"
+    if not await _started(connector, name, desk, stop):
+        return
+    running.started.add(name)
+    if on_started is not None:
+        on_started(name)
+    listening = [Listening(connector, source, desk) for source in connector.sources]
+    running.health.update({each.where.key: each.health for each in listening})
+    try:
+        async with asyncio.TaskGroup() as group:
+            for each in listening:
+                group.create_task(each.run(stop), name=f"listen {each.where.key}")
+    finally:
+        await connector.stop()
+
+
+async def _started(connector: Connector, name: str, desk: Desk, stop: asyncio.Event) -> bool:
+    said = ""
+    while not stop.is_set():
+        try:
+            async with desk.turns:
+                await connector.start()
+        except ConfigurationError:
+            raise
+        except CarelineError as error:
+            if error.message != said:
+                _log.error(
+                    "connector cannot start", account=name, what=error.message, hint=error.hint
+                )
+            said = error.message
+            await wait(stop, getattr(error, "retry_after", None) or BLOCKED_PAUSE_S / 10)
+        else:
+            return True
+    return False
+
+
+async def _supervise(
+    work: list[Coroutine[Any, Any, None]], stop: asyncio.Event, *, within: float
+) -> None:
+    """Run all; after `stop` give them a while, then cut them off."""
+    tasks = [asyncio.create_task(each) for each in work]
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        pending: set[asyncio.Task[Any]] = set(tasks)
+        while pending and not stop.is_set():
+            done, _ = await asyncio.wait({*pending, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            pending -= done
+            _raise_first(done - {stopping})
+        if pending:
+            done, _ = await asyncio.wait(pending, timeout=within)
+            _raise_first(done)
+    finally:
+        stopping.cancel()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, stopping, return_exceptions=True)
+
+
+def _raise_first(done: set[asyncio.Task[Any]]) -> None:
+    for task in done:
+        error = task.exception()
+        if isinstance(error, BaseExceptionGroup):
+            error = _innermost(error)
+        if error is not None:
+            raise error
+
+
+def _innermost(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
