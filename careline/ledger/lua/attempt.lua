@@ -11,6 +11,7 @@ local score = tonumber(redis.call('ZSCORE', key('effects:' .. ARGV[2]), ARGV[3])
 if not score then return {'no', 'gone'} end
 if score > now then return {'no', 'not_due'} end
 local record = effect_record(raw)
+if record.unknown == '1' then return {'no', 'unknown'} end
 if record.cancelled ~= '' then return {'no', 'cancelled', record.cancelled} end
 if record.not_after ~= '' and now > tonumber(record.not_after) then return {'no', 'too_late'} end
 

@@ -100,7 +100,7 @@ local write = {
   O = function(a) logged = redis.call('XADD', key('outbox'), '*', 'b', ARGV[a], 'n', ARGV[a + 1]) end,
   E = function(a)
     local executor, effect, due, not_after, intent = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
-    local raw = '0||0|' .. (logged or '') .. '|' .. not_after .. '|\n' .. intent
+    local raw = '0||0|' .. (logged or '') .. '|' .. not_after .. '|' .. due .. '|\n' .. intent
     if redis.call('HSETNX', key('effect'), effect, raw) == 1 then
       redis.call('ZADD', key('effects:' .. executor), due, effect)
     end

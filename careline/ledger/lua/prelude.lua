@@ -32,20 +32,22 @@ local function text(number)
 end
 
 -- An effect's record: what the ledger knows of its attempts, a line feed, and the intent's JSON.
-local RECORD = "^(%d+)|(%d*)|([01])|([^|]*)|(%d*)|([^\n]*)\n(.*)$"
+local FIELDS = {
+  'attempts', 'attempted_at', 'unknown', 'outbox', 'not_after', 'asked_at', 'cancelled', 'intent',
+}
+local RECORD = '^(%d+)|(%d*)|([01])|([^|]*)|(%d*)|(%d*)|([^\n]*)\n(.*)$'
 
 local function effect_record(raw)
-  local attempts, attempted_at, unknown, outbox, not_after, cancelled, intent = string.match(raw, RECORD)
-  return {
-    attempts = tonumber(attempts), attempted_at = attempted_at, unknown = unknown,
-    outbox = outbox, not_after = not_after, cancelled = cancelled, intent = intent,
-  }
+  local record = {}
+  for i, value in ipairs({string.match(raw, RECORD)}) do record[FIELDS[i]] = value end
+  record.attempts = tonumber(record.attempts)
+  return record
 end
 
 local function effect_raw(record)
   return table.concat({
     text(record.attempts), record.attempted_at, record.unknown, record.outbox,
-    record.not_after, record.cancelled,
+    record.not_after, record.asked_at, record.cancelled,
   }, '|') .. '\n' .. record.intent
 end
 
