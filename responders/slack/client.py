@@ -53,7 +53,8 @@ class Message:
 
     ts: str
     key: str
-    """Of its metadata, "" if it has none of ours."""
+    """The id of its effect."""
+    case_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,7 +232,11 @@ class SlackClient:
                 metadata = body.get("metadata") or {}
                 if metadata.get("event_type") == EVENT_TYPE:
                     payload = metadata.get("event_payload") or {}
-                    yield Message(ts=str(body["ts"]), key=str(payload.get("key", "")))
+                    yield Message(
+                        ts=str(body["ts"]),
+                        key=str(payload.get("key", "")),
+                        case_id=str(payload.get("case", "")),
+                    )
             cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
             if not cursor:
                 return

@@ -1,0 +1,55 @@
+"""Follows `cases.events.v1` as one consumer group, through outages, for ever.
+
+Promise: each batch is handled, then committed: at least once. An outage of Kafka ends nothing; the
+reader is made anew until it answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from careline.runtime.clock import Clock
+from careline.runtime.errors import RetryableError
+from careline.runtime.kafka import GroupReader, Record
+from schemas.topics import CASES_EVENTS
+
+GROUP: Final = "careline-responder-slack"
+_AGAIN_S: Final = 1.0
+_log = structlog.get_logger(__name__)
+
+
+class Follower:
+    """One member of a group that reads the log of record."""
+
+    def __init__(self, bootstrap: str, group: str, clock: Clock) -> None:
+        """Remember whom to follow as what."""
+        self._bootstrap = bootstrap
+        self._group = group
+        self._clock = clock
+        self._reader: GroupReader | None = None
+
+    def shards(self) -> frozenset[int]:
+        """Return the partitions, and so the shards, that are this member's now."""
+        return self._reader.assigned if self._reader is not None else frozenset()
+
+    async def run(self, handle: Callable[[list[Record]], Awaitable[None]]) -> None:
+        """Hand every batch over, then commit it; for ever."""
+        while True:
+            reader = GroupReader(
+                self._bootstrap, CASES_EVENTS.name, self._group, client_id=self._group
+            )
+            try:
+                await reader.start()
+                self._reader = reader
+                async for batch in reader.batches():
+                    await handle(batch)
+                    await reader.commit(batch)
+            except RetryableError as error:
+                _log.warning("log not followed, trying again", group=self._group, code=error.code)
+            finally:
+                self._reader = None
+                await reader.stop()
+            await self._clock.sleep(_AGAIN_S)
