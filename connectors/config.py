@@ -27,5 +27,13 @@ class ConnectorsConfig(BaseModel):
     concurrent: int = Field(default=12, ge=1)
     """Sources that are read or published at the same time."""
     send_replies: bool = True
+    reply_landing_s: float = Field(default=30.0, ge=0)
+    """How late a reply that was cut off may still appear on the network."""
+    reply_search_s: float = Field(default=30.0, gt=0)
+    """Between two searches for a reply of unknown outcome."""
+    reply_unsettled_s: float = Field(default=900.0, gt=0)
+    """After this a person must say whether it was sent."""
+    replies_at_once: int = Field(default=4, ge=1)
+    """Calls of one account and kind at the same time."""
     kafka_timeout_s: float = Field(default=30.0, gt=0)
     stop_within_s: float = Field(default=8.0, gt=0)

@@ -14,25 +14,34 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from careline.ledger.executor import ExecutorSettings
 from careline.ledger.quarantine import Quarantine
+from careline.ledger.store import Ledger
 from careline.runtime.clock import Clock, SystemClock
 from careline.runtime.errors import CarelineError, ConfigurationError
-from careline.runtime.kafka import LogReader, Producer
+from careline.runtime.kafka import GroupReader, LogReader, Producer
 from careline.runtime.redis import connect
 from connectors.cursors import Cursors, PublishedCursors
 from connectors.listening import BLOCKED_PAUSE_S, Desk, Listening, wait
 from connectors.publisher import Publisher
 from connectors.replay.connector import ReplayConnector
+from connectors.replay.replies import ReplayReplies
+from connectors.replies import ReplyDesk, group_of
 from connectors.x.client import XSession
 from connectors.x.connector import XConnector
+from connectors.x.replies import XReplies
+from schemas.topics import CASES_EVENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
 
-    from connectors.base import Connector, ConnectorHealth
+    from connectors.base import Connector, ConnectorHealth, ReplySender
     from connectors.config import ConnectorsConfig
+    from connectors.watchlist import HashValue
 
 CLIENT_ID: Final = "careline-connector"
+REQUEST_GRACE_S: Final = 2.0
+"""An executor waits a little longer than the HTTP session, which knows better what happened."""
 
 _log = structlog.get_logger(__name__)
 
@@ -60,43 +69,99 @@ async def run_connectors(
     clock = clock or SystemClock()
     running = running or Running()
     async with contextlib.AsyncExitStack() as stack:
-        producer = Producer(
-            config.kafka_bootstrap,
-            client_id=CLIENT_ID,
-            timeout=config.kafka_timeout_s,
-            client_options=config.kafka_options,
-        )
-        await producer.start()
-        stack.push_async_callback(producer.stop)
-        reader = LogReader(
-            config.kafka_bootstrap, client_id=CLIENT_ID, client_options=config.kafka_options
-        )
-        await reader.start()
-        stack.push_async_callback(reader.stop)
-        redis = connect(config.redis_url)
-        stack.push_async_callback(redis.aclose)
+        furniture = await _furnish(config, stack, clock)
         timeout = max((each.request_timeout_s for each in config.x), default=30.0)
         session = await stack.enter_async_context(XSession(timeout_s=timeout))
-        cursors = Cursors(redis)
-        reports = Quarantine(producer, config.partitions)
-        publisher = Publisher(producer, cursors, reports, partitions=config.partitions, clock=clock)
-        desk = Desk(
-            publisher=publisher,
-            cursors=cursors,
-            published=PublishedCursors(reader, partitions=config.partitions),
-            reports=reports,
-            clock=clock,
-            turns=asyncio.Semaphore(config.concurrent),
+        x = [XConnector(each, session, store=furniture.store, clock=clock) for each in config.x]
+        replays = [ReplayConnector(each, clock=clock) for each in config.replay]
+        for replay in replays:
+            await replay.start()  # an unreadable file ends the process before anything is heard
+        senders: list[ReplySender] = [XReplies(each) for each in x]
+        for replay, its in zip(replays, config.replay, strict=True):
+            if its.replies_path is not None:
+                path = its.replies_path
+                senders += [ReplayReplies(replay.network, one, path) for one in replay.accounts]
+        connectors: list[Connector] = [*x, *replays]
+        work = [_keep(each, furniture.desk, running, stop, on_started) for each in connectors]
+        if config.send_replies and senders:
+            work.append(_send_replies(config, furniture, senders, stop))
+        await _supervise(work, stop, within=config.stop_within_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Furniture:
+    producer: Producer
+    store: HashValue
+    ledger: Ledger
+    desk: Desk
+
+
+async def _furnish(
+    config: ConnectorsConfig, stack: contextlib.AsyncExitStack, clock: Clock
+) -> _Furniture:
+    """Connect to Kafka and Redis; the stack closes everything."""
+    options = config.kafka_options
+    producer = Producer(
+        config.kafka_bootstrap,
+        client_id=CLIENT_ID,
+        timeout=config.kafka_timeout_s,
+        client_options=options,
+    )
+    stack.push_async_callback(producer.stop)
+    await producer.start()
+    reader = LogReader(config.kafka_bootstrap, client_id=CLIENT_ID, client_options=options)
+    stack.push_async_callback(reader.stop)
+    await reader.start()
+    redis = connect(config.redis_url)
+    stack.push_async_callback(redis.aclose)
+    cursors = Cursors(redis)
+    reports = Quarantine(producer, config.partitions)
+    desk = Desk(
+        publisher=Publisher(producer, cursors, reports, partitions=config.partitions, clock=clock),
+        cursors=cursors,
+        published=PublishedCursors(reader, partitions=config.partitions),
+        reports=reports,
+        clock=clock,
+        turns=asyncio.Semaphore(config.concurrent),
+    )
+    ledger = Ledger(redis, partitions=config.partitions)
+    return _Furniture(producer=producer, store=redis, ledger=ledger, desk=desk)
+
+
+async def _send_replies(
+    config: ConnectorsConfig,
+    furniture: _Furniture,
+    senders: Sequence[ReplySender],
+    stop: asyncio.Event,
+) -> None:
+    timeout = max((each.request_timeout_s for each in config.x), default=10.0)
+    settings = ExecutorSettings(
+        request_timeout=timeout + REQUEST_GRACE_S,
+        landing=config.reply_landing_s,
+        unsettled_after=config.reply_unsettled_s,
+        search_every=config.reply_search_s,
+        per_lane=config.replies_at_once,
+        at_once=config.replies_at_once * 2,
+    )
+    events = GroupReader(
+        config.kafka_bootstrap,
+        CASES_EVENTS.name,
+        group_of(senders),
+        client_id=CLIENT_ID,
+        client_options=config.kafka_options,
+    )
+    await events.start()
+    try:
+        replies = ReplyDesk(
+            senders,
+            ledger=furniture.ledger,
+            producer=furniture.producer,
+            events=events,
+            settings=settings,
         )
-        connectors: list[Connector] = [
-            *(XConnector(each, session, store=redis, clock=clock) for each in config.x),
-            *(ReplayConnector(each, clock=clock) for each in config.replay),
-        ]
-        await _supervise(
-            [_keep(each, desk, running, stop, on_started) for each in connectors],
-            stop,
-            within=config.stop_within_s,
-        )
+        await replies.run(stop)
+    finally:
+        await events.stop()
 
 
 async def _keep(
@@ -108,7 +173,9 @@ async def _keep(
 ) -> None:
     """Start a connector, patiently, and listen to its sources."""
     name = f"{connector.network}:{connector.account}"
-    if not await _started(connector, name, desk, stop):
+    if not isinstance(connector, ReplayConnector) and not await _started(
+        connector, name, desk, stop
+    ):
         return
     running.started.add(name)
     if on_started is not None:

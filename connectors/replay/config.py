@@ -30,6 +30,8 @@ class ReplayConfig(BaseModel):
     page_size: int = Field(default=500, ge=1)
     limit: int | None = Field(default=None, ge=1)
     """Lines of the file that are replayed; None: all."""
+    replies_path: Path | None = None
+    """JSONL file that replies are written to; None: they are not carried out."""
 
     @property
     def key(self) -> str:
