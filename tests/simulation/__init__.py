@@ -1,0 +1,1 @@
+"""The deterministic simulation: the real heart and ledger under virtual time, and a sceptic."""
