@@ -62,7 +62,7 @@ class Decider:
         settled = item.record.offset <= self.settled_up_to
         body = item.body
         if isinstance(body, MentionTriaged):
-            commit = self._heard(body, item.cause, settled=settled)
+            commit = self._heard(item, body, item.cause, settled=settled)
         elif body is None or settled:
             commit = None
         else:
@@ -74,17 +74,19 @@ class Decider:
 
     # -- what was heard ---------------------------------------------------------------------------
 
-    def _heard(self, triaged: MentionTriaged, cause: Cause, *, settled: bool) -> Commit | None:
+    def _heard(
+        self, item: Item, triaged: MentionTriaged, cause: Cause, *, settled: bool
+    ) -> Commit | None:
         heard = triaged.heard
         match heard:
             case MentionReceived() | MentionEdited():
-                self._store(triaged)
+                self._store(item, triaged)
                 return None if settled else self._mention(heard, triaged, cause)
             case MentionDeleted():
                 self._withdraw(heard)
                 return None if settled else self._deleted(heard, cause)
             case BrandPosted():
-                self._store(triaged)
+                self._store(item, triaged)
                 return self._brand_post(heard, cause, settled=settled)
             case ConnectorCursor():
                 return None
@@ -144,7 +146,7 @@ class Decider:
             decision = replace(decision, line=None)
         return self._commit(decision, cause, expected=case.head, line=replied.line, now=now)
 
-    def _store(self, triaged: MentionTriaged) -> None:
+    def _store(self, item: Item, triaged: MentionTriaged) -> None:
         """Keep the latest revision of what was heard; never an older one, never over an erasure."""
         heard = triaged.heard
         if isinstance(heard, ConnectorCursor):
@@ -153,7 +155,8 @@ class Decider:
         if stored is not None and not _newer(heard, stored.heard):
             return
         self.snapshot.put_mention(heard.mention_id, triaged)
-        self.puts.append(Put("mentions", heard.mention_id, mention_raw(triaged)))
+        raw = mention_raw(triaged, item.record.value)
+        self.puts.append(Put("mentions", heard.mention_id, raw))
 
     def _withdraw(self, heard: MentionDeleted) -> None:
         """Erase the text of a message that its author withdrew; its place in the thread stays."""
@@ -184,11 +187,7 @@ class Decider:
     def _repeated(self, item: Item, cause: Cause, known: bytes) -> Commit | None:
         digest = known.partition(b"|")[0].decode()
         if isinstance(item.body, MentionTriaged):
-            if isinstance(item.body.heard, MentionDeleted):
-                self._withdraw(item.body.heard)
-            else:
-                self._store(item.body)
-            return None
+            return self._heard_again(item, item.body, cause)
         if isinstance(item.body, ReplyToCase) and digest == cause.digest:
             text = item.body.text.encode()
             for index in range(_REPLY_INDEXES):
@@ -197,6 +196,27 @@ class Decider:
         if digest == cause.digest or item.repeats_freely or item.body is None:
             return None
         return self._same_key_other_body(item.body, cause, item.record.offset)
+
+    def _heard_again(self, item: Item, triaged: MentionTriaged, cause: Cause) -> Commit | None:
+        """Take a repeat: it changes nothing, unless triage now finds a query in what it did not."""
+        heard = triaged.heard
+        if isinstance(heard, MentionDeleted):
+            self._withdraw(heard)
+            return None
+        self._store(item, triaged)
+        if not isinstance(heard, (MentionReceived, MentionEdited)):
+            return None
+        case = self.snapshot.case(self.snapshot.line(heard.line).line.case_id).case
+        if case is None or heard.mention_id not in case.noted:
+            return None
+        again = Cause(id=f"{cause.id}#again", digest=cause.digest)
+        if triaged.triage is None or not triaged.triage.query or again.id in self.snapshot.causes:
+            return None
+        commit = self._mention(heard, triaged, again)
+        if commit is not None:
+            commit.offset = item.record.offset
+            self.snapshot.causes[again.id] = again.digest.encode() + b"|"
+        return commit
 
     def _same_key_other_body(self, command: Command, cause: Cause, offset: int) -> Commit | None:
         """Refuse a key that was used for something else; said once for each other body."""

@@ -49,6 +49,9 @@ NAMES: Final = (
     "set_epoch",
     "trim",
 )
+_PACKED: Final = frozenset({"commit", "read"})
+"""Scripts of thousands of arguments: they get their lengths and one string, which costs the client
+and the server a fifth of as many arguments."""
 _PASSING: Final = ("LOADING", "MISCONF", "MASTERDOWN", "NOREPLICAS", "BUSY", "OOM", "CLUSTERDOWN")
 """Beginnings of error answers that go away by themselves or by an operator: wait, do not judge."""
 
@@ -94,18 +97,28 @@ class Scripts:
     async def _pipelined(self, name: str, calls: Mapping[int, Sequence[Arg]]) -> dict[int, object]:
         pipeline = self._client.pipeline(transaction=False)
         for shard, args in calls.items():
-            pipeline.evalsha(self._shas[name], 1, shard_tag(shard), *args)
+            found = packed(args) if name in _PACKED else args
+            pipeline.evalsha(self._shas[name], 1, shard_tag(shard), *found)
         try:
-            found = await pipeline.execute(raise_on_error=False)
+            answers = await pipeline.execute(raise_on_error=False)
         except (RedisError, OSError) as error:
             raise unavailable(error) from error
-        return dict(zip(calls, found, strict=True))
+        return dict(zip(calls, answers, strict=True))
 
     async def _load(self, name: str) -> None:
         try:
             await self._client.script_load(self._sources[name])
         except (RedisError, OSError) as error:
             raise unavailable(error) from error
+
+
+def packed(args: Sequence[Arg]) -> tuple[bytes, bytes]:
+    """Return the lengths of arguments, and all of them in one string."""
+    parts = [
+        arg if isinstance(arg, bytes) else arg.encode() if isinstance(arg, str) else b"%d" % arg
+        for arg in args
+    ]
+    return ",".join([str(len(part)) for part in parts]).encode(), b"".join(parts)
 
 
 def unavailable(error: Exception) -> LedgerUnavailable:

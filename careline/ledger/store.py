@@ -38,11 +38,11 @@ def from_ms(milliseconds: float) -> datetime:
     return EPOCH + timedelta(milliseconds=milliseconds)
 
 
-def mention_raw(triaged: MentionTriaged) -> bytes:
+def mention_raw(triaged: MentionTriaged, body: bytes | None = None) -> bytes:
     """Return a mention's record: its line with its length before it, then the JSON."""
     heard = triaged.heard
     line = heard.line.encode() if isinstance(heard, (MentionReceived, MentionEdited)) else b""
-    return b"%d:%s%s" % (len(line), line, triaged.model_dump_json().encode())
+    return b"%d:%s%s" % (len(line), line, body or triaged.model_dump_json().encode())
 
 
 def mention_of(raw: bytes) -> MentionTriaged:

@@ -4,12 +4,13 @@
 -- checked before the first write, and no check stands between two writes. `in` moves in the same
 -- step, only forward, and never past a record that is still to be decided.
 --
--- ARGV: epoch · log ('' or its new value)
+-- ARGV (packed): epoch · log ('' or its new value)
 --   · sequences: count, then topic, first, last, records, strict (1: an unseen topic begins at 0)
 --   · puts: count, then mode, hash, field, value     (set: always; pending: if the effect is open)
 --   · commits: count, then 12 fields, the number of operations, and those with their arguments
 -- Answer: 'ok', one letter a commit (d done, r repeat, x repeat with another body, c conflict),
 --   length of the outbox; or 'fenced', 'hole', 'gap' with what was found.
+local ARGV = unpacked(ARGV[1], ARGV[2])
 local ARITY = {O = 2, E = 5, D = 2, C = 3, R = 2, T = 2}
 
 local ok, epoch = stands(ARGV[1])

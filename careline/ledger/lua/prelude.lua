@@ -31,6 +31,17 @@ local function text(number)
   return string.format('%.0f', number)
 end
 
+-- The arguments of a call with thousands of them: their lengths, then all of them in one string.
+local function unpacked(lengths, values)
+  local found, at = {}, 1
+  for size in string.gmatch(lengths, '%d+') do
+    local last = at + tonumber(size)
+    found[#found + 1] = string.sub(values, at, last - 1)
+    at = last
+  end
+  return found
+end
+
 -- An effect's record: what the ledger knows of its attempts, a line feed, and the intent's JSON.
 local FIELDS = {
   'attempts', 'attempted_at', 'unknown', 'outbox', 'not_after', 'asked_at', 'cancelled', 'intent',

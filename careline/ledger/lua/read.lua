@@ -1,10 +1,11 @@
 -- Everything that a batch of records needs to be decided on, in one round trip.
 --
--- ARGV: epoch wanted ('' = any healthy) · topic · second topic · then four lists, each with its
+-- ARGV (packed): epoch wanted ('' = any healthy) · topic · second topic · then four lists, each with its
 -- length first: causes, lines, mentions (own ids), targets (mentions replied to), cases.
 -- Answer: 'ok', epoch, time in µs, in of both topics, lengths, values. `lengths` names the length
 -- of each value (-1: none); the values follow each other in one string, which costs the client
 -- one reply to parse in place of thousands.
+local ARGV = unpacked(ARGV[1], ARGV[2])
 local ok, epoch = stands(ARGV[1])
 if not ok then return {'fenced', epoch} end
 local at = 4
