@@ -177,7 +177,8 @@ class CarelineConfig(_Part):
         for account in (each for brand in self.brands for each in brand.accounts):
             if account.network not in _NETWORKS:
                 found.append(
-                    f"network {account.network!r} of {account.handle} is not one of: {', '.join(_NETWORKS)}"
+                    f"network {account.network!r} of {account.handle} is not one of: "
+                    f"{', '.join(_NETWORKS)}"
                 )
             key = (account.network, account.handle.lower())
             if key in seen:
@@ -230,12 +231,14 @@ def check_config(raw: Any, path: Path) -> CarelineConfig:
     try:
         config = CarelineConfig.model_validate(raw)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, found['loc'])) or 'file'}: {found['msg'].removeprefix('Value error, ')}"
+        problems = [
+            f"{'.'.join(map(str, found['loc'])) or 'file'}: "
+            f"{found['msg'].removeprefix('Value error, ')}"
             for found in error.errors(include_input=False, include_url=False)
-        )
-        raise ConfigurationError(f"{path}: {problems}", hint=hint) from None
-    if problems := config.problems():
+        ]
+    else:
+        problems = config.problems()
+    if problems:
         raise ConfigurationError(f"{path}: {'; '.join(problems)}", hint=hint)
     return config
 

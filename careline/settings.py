@@ -96,8 +96,6 @@ class XSettings(_Part):
     """Where X is, how often it is asked, the app's keys and what acts for each account."""
 
     base_url: str = "https://api.twitter.com"
-    paced: bool = True
-    """Keep X's rate limits. Off only against the sandbox."""
     bearer_token: SecretStr | None = None
     consumer_key: SecretStr | None = None
     consumer_secret: SecretStr | None = None
@@ -107,8 +105,17 @@ class XSettings(_Part):
     accounts: Mapping[str, XAccountSettings] = Field(default_factory=dict)
     """By lower-case handle, such as `CARELINE_X__ACCOUNTS__ACME__ACCESS_TOKEN`; or the whole as
     JSON."""
-    poll_seconds: float = Field(default=15.0, gt=0)
-    direct_message_poll_seconds: float = Field(default=70.0, gt=0)
+    poll_min_seconds: float = Field(default=5.0, gt=0)
+    """Between two readings while messages come."""
+    poll_max_seconds: float = Field(default=60.0, gt=0)
+    """Between two readings when it is quiet."""
+    direct_message_poll_min_seconds: float = Field(default=65.0, gt=0)
+    """The same for direct messages, of which X allows 15 readings in 15 minutes."""
+    direct_message_poll_max_seconds: float = Field(default=120.0, gt=0)
+    watch_every_seconds: float = Field(default=300.0, gt=0)
+    """How often recent mentions are looked up again for edits and deletes."""
+    direct_messages: bool = True
+    """Read and answer direct messages too."""
     since: AwareDatetime | None = None
     """Hear what was posted since then on the first connect; by default no history is opened."""
 

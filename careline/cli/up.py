@@ -1,0 +1,82 @@
+"""`careline up`: every role on this machine, until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import Annotated
+
+import typer
+
+from careline.cli import output
+from careline.cli.sandbox_process import Furniture
+from careline.cli.stage import Stage, StagePlan
+from careline.config import load_config
+from careline.settings import load_settings
+
+
+def up(
+    embedded: Annotated[
+        bool, typer.Option("--embedded", help="Start Kafka and Valkey too. Nothing is kept.")
+    ] = False,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Stand-ins for X and Slack: no account needed.")
+    ] = False,
+    kafka: Annotated[str, typer.Option(help="Kafka's HOST:PORT instead of the setting.")] = "",
+    redis: Annotated[str, typer.Option(help="Redis' URL instead of the setting.")] = "",
+) -> None:
+    """Run every role on this machine until Ctrl-C, restarting those that die.
+
+    Missing topics are created. What the roles say goes to standard error, each line with its role.
+
+    Example: careline up --embedded --sandbox
+    """
+    settings = load_settings()
+    config = load_config(settings.config)
+    furniture = None
+    if sandbox:
+        furniture = Furniture(
+            channels=(config.channels.mentions, config.ops_channel),
+            private_channels=(config.channels.direct_messages,),
+            users=tuple(config.people),
+            brands=tuple(account.handle for account in config.accounts("x")),
+        )
+    plan = StagePlan(
+        furniture=furniture,
+        kafka=kafka,
+        redis=redis,
+        embedded_kafka=embedded and not kafka,
+        embedded_redis=embedded and not redis,
+    )
+    asyncio.run(_stay(plan))
+
+
+async def _stay(plan: StagePlan) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with Stage(plan, say=output.tell, on_line=_tell_line) as stage:
+        output.tell("careline is up; Ctrl-C stops it")
+        await until_stopped(stage, stop)
+        output.tell("stopping…")
+
+
+async def until_stopped(stage: Stage, stop: asyncio.Event) -> None:
+    """Wait for a signal, or for a role that cannot run. Raises its ConfigurationError."""
+    waits = [
+        asyncio.create_task(stop.wait(), name="signal"),
+        asyncio.create_task(stage.supervisor.failed(), name="failed role"),
+    ]
+    try:
+        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for each in done:
+            each.result()
+    finally:
+        for each in waits:
+            each.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+
+def _tell_line(role: str, line: str) -> None:
+    output.tell(f"{role:<9} | {line}")
