@@ -40,7 +40,9 @@ PARTITIONS = 4
 class LedgerWorld:
     """The ledger, its topics and its applier, with shortcuts for stories."""
 
-    def __init__(self, client: Redis, producer: Producer, reader: LogReader, policy: Policy) -> None:
+    def __init__(
+        self, client: Redis, producer: Producer, reader: LogReader, policy: Policy
+    ) -> None:
         self.client = client
         self.producer = producer
         self.reader = reader
@@ -111,9 +113,7 @@ class LedgerWorld:
             for shard in range(PARTITIONS):
                 records = await self.unread(topic, shard)
                 if records:
-                    applied.append(
-                        await (applier or self.applier).apply(topic, {shard: records})
-                    )
+                    applied.append(await (applier or self.applier).apply(topic, {shard: records}))
         return applied
 
     async def unread(self, topic: str, shard: int) -> list[Record]:
@@ -128,9 +128,7 @@ class LedgerWorld:
         """Return the records of a partition."""
         end = await self.reader.end(topic, shard)
         return [
-            record
-            async for batch in self.reader.read(topic, shard, start, end)
-            for record in batch
+            record async for batch in self.reader.read(topic, shard, start, end) for record in batch
         ]
 
     async def events(self, shard: int) -> list[Record]:
