@@ -224,6 +224,8 @@ class Applier:
             for item in batch.items
             if item.unreadable and not item.done
         ]
+        if not found:
+            return
         await asyncio.gather(
             *(
                 self._quarantine.report(
