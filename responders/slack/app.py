@@ -11,6 +11,7 @@ not know of; wrong tokens or a missing operations channel end it at once, with w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
@@ -63,9 +64,10 @@ async def run_slack(
         identity = await _introduced(client, config, stop, clock)
         if identity is None:
             return
-        responder = _responder(
-            config, client, Ledger(redis, partitions=config.partitions), producer, clock
-        )
+        with contextlib.suppress(RetryableError):  # without Kafka the first click is slow, no more
+            await producer.start()
+        ledger = Ledger(redis, partitions=config.partitions)
+        responder = _responder(config, client, ledger, producer, clock)
         stack.push_async_callback(responder.desk.commands.close)
         try:
             await responder.run(identity, stop)
@@ -127,9 +129,17 @@ class _Responder:
                 await self.woken.wait(_POLL_S)
 
     async def _tell(self, batch: list[Record]) -> None:
-        told = [event for event in map(self.woken.told.read, batch) if event is not None]
-        for event in told:
-            await self.notices.tell(event)
+        for record in batch:
+            event = self.woken.told.read(record)
+            while event is not None:
+                try:
+                    await self.notices.tell(event)
+                except RetryableError as error:
+                    # Read again from Kafka it would be taken for a repeat: it is kept in hand.
+                    _log.info("notice put off", code=error.code)
+                    await self.desk.clock.sleep(_POLL_S)
+                else:
+                    break
 
 
 class _Woken:
@@ -226,9 +236,7 @@ async def _check_channels(client: SlackClient, config: SlackConfig) -> None:
             _log.error("channel is not there, its cards go to operations", queue=queue)
             continue
         if queue.endswith(":direct") and not channel.private:
-            _log.error(
-                "channel for direct messages is not private: no words are shown", queue=queue
-            )
+            _log.error("channel for direct messages is not private, words are hidden", queue=queue)
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
+from slack_sdk.web.async_client import AsyncWebClient
 
 from responders.slack import listeners
 from responders.slack.client import Identity, quiet_logger
@@ -29,7 +30,7 @@ def build_app(config: SlackConfig, desk: Desk, identity: Identity) -> AsyncApp:
 
     app = AsyncApp(
         logger=quiet_logger("slack_bolt.careline"),
-        client=desk.client.web,
+        client=AsyncWebClient(base_url=config.base_url, logger=quiet_logger(), retry_handlers=[]),
         authorize=authorize,
         # Socket Mode: Slack is authenticated by the connection that we opened.
         request_verification_enabled=False,

@@ -88,8 +88,10 @@ class Notices:
                 return
 
     async def _replied(self, event: Told) -> None:
+        if self._clock.now() - event.at > NOTE_LIFE:
+            return
         case = await self._ledger.read_case(event.case_id)
-        if case is None or case.card is None or self._clock.now() - event.at > NOTE_LIFE:
+        if case is None or case.card is None:
             return
         good = isinstance(event, e.ReplyDelivered)
         if good and self._client.post_wait(case.card.channel) > _BUSY_S:

@@ -28,6 +28,8 @@ from schemas.mentions import Visibility
 Opener = Callable[[Case, Texts, Memo, bool], View]
 _log = structlog.get_logger(__name__)
 
+_OPEN_ALREADY: Final = frozenset({"exchanged_trigger_id", "trigger_exchanged"})
+"""The same press was delivered twice: its first delivery has opened the form."""
 NOT_STORED: Final = "⚠️ That could not be stored, so nothing has changed. Please press again."
 GONE: Final = "⚠️ That case cannot be read right now. Please try again in a moment."
 
@@ -118,6 +120,8 @@ async def _open(desk: Desk, opener: Opener, ack: AsyncAck, body: Mapping[str, An
         channel = await desk.client.channel(click.channel)
         await desk.client.open_view(click.trigger_id, opener(case, texts, memo, channel.private))
     except SlackFailed as error:
+        if error.verdict.reason in _OPEN_ALREADY:
+            return
         _log.warning("form not opened", action=click.action, reason=error.verdict.reason)
         await desk.tell(click, "⚠️ Slack did not open the form. Please press again.")
 
