@@ -19,6 +19,7 @@ LineKey = NewType("LineKey", str)
 MentionId = NewType("MentionId", str)
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "careline")
+_NAMESPACE = NAMESPACE.bytes
 DELETED = "del"
 _CASE_ID = re.compile(r"^s(\d{2,4})-([0-9a-f]{16})-(\d+)$")
 
@@ -62,12 +63,21 @@ def shard_of_case(case: str) -> int | None:
 
 def event_id(cause: str, case: str, index: int) -> str:
     """Return the id of the index-th event that a cause has in a case (UUIDv5)."""
-    return str(uuid.uuid5(NAMESPACE, f"{cause}|{case}|{index}"))
+    return _uuid5(f"{cause}|{case}|{index}")
 
 
 def deadline_id(case: str, step: str, due: str) -> str:
     """Return the cause id of a deadline: UUIDv5 of case, step and due time."""
-    return str(uuid.uuid5(NAMESPACE, f"deadline|{case}|{step}|{due}"))
+    return _uuid5(f"deadline|{case}|{step}|{due}")
+
+
+def _uuid5(name: str) -> str:
+    """Return what ``str(uuid.uuid5(NAMESPACE, name))`` would, at a fifth of its cost."""
+    digest = bytearray(hashlib.sha1(_NAMESPACE + name.encode(), usedforsecurity=False).digest())
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:32]}"
 
 
 def digest_of(body: bytes) -> str:

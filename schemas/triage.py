@@ -8,7 +8,8 @@ unsure is a query of low priority.
 from __future__ import annotations
 
 import enum
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, TypeAdapter
 
@@ -42,6 +43,14 @@ class Priority(enum.StrEnum):
     P4 = "P4"
 
 
+_PRIORITY: Final[Mapping[Urgency, Priority]] = {
+    Urgency.CRITICAL: Priority.P1,
+    Urgency.HIGH: Priority.P2,
+    Urgency.NORMAL: Priority.P3,
+    Urgency.NONE: Priority.P4,
+}
+
+
 class Triage(Wire):
     """Query or not, sentiment, urgency, language, topics, each with its reasons."""
 
@@ -67,12 +76,7 @@ class Triage(Wire):
             return Priority.P2
         if self.unsure:
             return Priority.P4
-        return {
-            Urgency.CRITICAL: Priority.P1,
-            Urgency.HIGH: Priority.P2,
-            Urgency.NORMAL: Priority.P3,
-            Urgency.NONE: Priority.P4,
-        }[self.urgency]
+        return _PRIORITY[self.urgency]
 
 
 def failed_triage(reason: str) -> Triage:

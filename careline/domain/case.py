@@ -8,8 +8,10 @@ or a claim hides nothing from the clock.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import attrgetter
+from typing import Any, Final
 
 from schemas.commands import Actor, Disposition
 from schemas.events import CaseKind
@@ -179,6 +181,15 @@ class Case:
             if found.mention_id == mention_id:
                 return found
         return None
+
+
+_NAMES: Final = tuple(found.name for found in fields(Case))
+_VALUES: Final = attrgetter(*_NAMES)
+
+
+def changed(case: Case, **changes: Any) -> Case:
+    """Return the case with these fields changed: `dataclasses.replace` at half of its cost."""
+    return Case(**(dict(zip(_NAMES, _VALUES(case), strict=True)) | changes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

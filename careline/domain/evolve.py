@@ -21,6 +21,7 @@ from careline.domain.case import (
     Order,
     ReplyInFlight,
     ReplyState,
+    changed,
 )
 from schemas import events as e
 from schemas.identity import MentionId
@@ -37,9 +38,9 @@ def evolve(case: Case | None, event: e.CaseEvent) -> Case:
     if case is None:
         msg = f"{event.type} cannot begin case {event.case_id}"
         raise ValueError(msg)
-    changed = _CHANGES[type(event)](case, event)
-    return replace(
-        changed, version=event.version, last_event_id=event.event_id, last_event_at=event.at
+    after = _CHANGES[type(event)](case, event)
+    return changed(
+        after, version=event.version, last_event_id=event.event_id, last_event_at=event.at
     )
 
 
@@ -73,7 +74,7 @@ def in_front(case: Case) -> CaseStatus:
 
 def _with(case: Case, mention_ids: Iterable[str], **changes: Any) -> Case:
     wanted = set(mention_ids)
-    return replace(
+    return changed(
         case,
         obligations=tuple(
             replace(found, **changes) if found.mention_id in wanted else found
@@ -85,7 +86,7 @@ def _with(case: Case, mention_ids: Iterable[str], **changes: Any) -> Case:
 def _still_due(case: Case) -> Case:
     """Stop the ladder when nothing is open any more."""
     if case.ladder is not None and not case.open_obligations:
-        return replace(case, ladder=None)
+        return changed(case, ladder=None)
     return case
 
 
@@ -103,7 +104,7 @@ def _obligation_added(case: Case, event: e.ObligationAdded) -> Case:
         due_at=event.due_at,
         because=event.because,
     )
-    return replace(
+    return changed(
         case,
         obligations=(*case.obligations, added),
         noted=tuple(found for found in case.noted if found != event.mention_id),
@@ -132,7 +133,7 @@ def _obligation_changed(case: Case, event: e.ObligationChanged) -> Case:
 def _noted(case: Case, event: e.MentionNoted) -> Case:
     if event.mention_id in case.noted:
         return case
-    return replace(case, noted=(*case.noted, event.mention_id))
+    return changed(case, noted=(*case.noted, event.mention_id))
 
 
 def _later(one: Order | None, other: Order | None) -> Order | None:
@@ -147,7 +148,7 @@ def _answered(case: Case, event: e.ObligationsAnswered) -> Case:
     if event.native_id and event.native_id not in delivered:
         delivered = (*delivered, event.native_id)
     up_to = _later(case.answered_up_to, event.up_to)
-    return _still_due(replace(answered, answered_up_to=up_to, delivered=delivered))
+    return _still_due(changed(answered, answered_up_to=up_to, delivered=delivered))
 
 
 def _closed(case: Case, event: e.ObligationsClosed) -> Case:
@@ -175,26 +176,26 @@ def _claimed(case: Case, event: e.CaseClaimed) -> Case:
     claim = Claim(
         holder=event.actor, fence=event.fence, since=event.at, lease_until=event.lease_until
     )
-    return replace(
+    return changed(
         case, status=CaseStatus.CLAIMED, claim=claim, claims=event.fence, snoozed_until=None
     )
 
 
 def _released(case: Case, _: e.CaseReleased) -> Case:
-    free = replace(case, claim=None)
-    return replace(free, status=in_front(free)) if case.status is CaseStatus.CLAIMED else free
+    free = changed(case, claim=None)
+    return changed(free, status=in_front(free)) if case.status is CaseStatus.CLAIMED else free
 
 
 def _snoozed(case: Case, event: e.CaseSnoozed) -> Case:
-    return replace(case, status=CaseStatus.SNOOZED, snoozed_until=event.until)
+    return changed(case, status=CaseStatus.SNOOZED, snoozed_until=event.until)
 
 
 def _woken(case: Case, event: e.CaseWoken) -> Case:
     claim = case.claim
     if claim is not None and event.lease_until is not None:
         claim = replace(claim, lease_until=event.lease_until)
-    awake = replace(case, snoozed_until=None, claim=claim)
-    return replace(awake, status=in_front(awake))
+    awake = changed(case, snoozed_until=None, claim=claim)
+    return changed(awake, status=in_front(awake))
 
 
 def _at_risk(case: Case, event: e.CaseAtRisk) -> Case:
@@ -204,7 +205,7 @@ def _at_risk(case: Case, event: e.CaseAtRisk) -> Case:
 def _breached(case: Case, event: e.CaseBreached) -> Case:
     missed = _with(case, (event.mention_id,), warned=True, breached=True)
     exhausted = case.ladder.exhausted if case.ladder else False
-    return replace(
+    return changed(
         missed,
         ladder=Ladder(
             next_step=event.next_step, next_step_at=event.next_step_at, exhausted=exhausted
@@ -214,8 +215,8 @@ def _breached(case: Case, event: e.CaseBreached) -> Case:
 
 def _escalated(case: Case, event: e.CaseEscalated) -> Case:
     if case.kind is e.CaseKind.OPERATIONS:
-        return replace(case, review_at=event.next_step_at)
-    return replace(
+        return changed(case, review_at=event.next_step_at)
+    return changed(
         case,
         ladder=Ladder(
             next_step=event.next_step, next_step_at=event.next_step_at, exhausted=event.exhausted
@@ -224,7 +225,7 @@ def _escalated(case: Case, event: e.CaseEscalated) -> Case:
 
 
 def _reply_requested(case: Case, event: e.ReplyRequested) -> Case:
-    return replace(
+    return changed(
         case,
         reply=ReplyInFlight(
             effect_id=event.effect_id,
@@ -240,27 +241,27 @@ def _reply_requested(case: Case, event: e.ReplyRequested) -> Case:
 
 def _reply_delivered(case: Case, event: e.ReplyDelivered) -> Case:
     delivered = (*case.delivered, event.native_id) if event.native_id else case.delivered
-    return replace(case, reply=None, delivered=delivered)
+    return changed(case, reply=None, delivered=delivered)
 
 
 def _reply_dropped(case: Case, _: e.ReplyDropped) -> Case:
-    return replace(case, reply=None)
+    return changed(case, reply=None)
 
 
 def _reply_unsettled(case: Case, _: e.ReplyUnsettled) -> Case:
     if case.reply is None:
         return case
-    return replace(case, reply=replace(case.reply, state=ReplyState.UNSETTLED))
+    return changed(case, reply=replace(case.reply, state=ReplyState.UNSETTLED))
 
 
 def _card_posted(case: Case, event: e.CardPosted) -> Case:
     card = Card(channel=event.channel, ts=event.ts, shown_version=event.shown_version)
     status = CaseStatus.OPEN if case.status is CaseStatus.NEW else case.status
-    return replace(case, card=card, status=status)
+    return changed(case, card=card, status=status)
 
 
 def _case_answered(case: Case, event: e.CaseAnswered) -> Case:
-    return replace(
+    return changed(
         case,
         status=CaseStatus.WAITING if event.waiting_for_author else CaseStatus.ANSWERED,
         follow_up_at=event.follow_up_at,
@@ -271,7 +272,7 @@ def _case_answered(case: Case, event: e.CaseAnswered) -> Case:
 
 
 def _resolved(case: Case, event: e.CaseResolved) -> Case:
-    return replace(
+    return changed(
         case,
         status=CaseStatus.RESOLVED,
         disposition=event.disposition,
@@ -286,18 +287,18 @@ def _resolved(case: Case, event: e.CaseResolved) -> Case:
 
 
 def _reopened(case: Case, _: e.CaseReopened) -> Case:
-    open_again = replace(
+    open_again = changed(
         case,
         disposition=None,
         resolved_at=None,
         resolved_by=None,
         follow_up_at=None,
     )
-    return replace(open_again, status=in_front(open_again))
+    return changed(open_again, status=in_front(open_again))
 
 
 def _operations_noted(case: Case, event: e.OperationsNoted) -> Case:
-    return replace(case, count=event.count)
+    return changed(case, count=event.count)
 
 
 def _unchanged(case: Case, _: e.CaseEvent) -> Case:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from careline.domain.policy import Policy
 from schemas.triage import Priority
@@ -21,6 +22,11 @@ class Target:
     at_risk_at: datetime
     due_at: datetime
     because: str
+
+
+@lru_cache(maxsize=256)
+def _because(priority: Priority, duration: timedelta, policy: str) -> str:
+    return f"first response {_words(duration)} for {priority}, policy {policy}"
 
 
 def _words(duration: timedelta) -> str:
@@ -37,5 +43,5 @@ def first_response(priority: Priority, *, since: datetime, policy: Policy) -> Ta
     return Target(
         at_risk_at=since + duration * policy.at_risk_share,
         due_at=since + duration,
-        because=f"first response {_words(duration)} for {priority}, policy {policy.name}",
+        because=_because(priority, duration, policy.name),
     )
