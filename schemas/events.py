@@ -97,6 +97,8 @@ class ObligationChanged(_CaseEvent):
     mention_id: str
     revision: str
     priority: Priority
+    sentiment: Sentiment
+    urgency: Urgency
     at_risk_at: UtcDatetime
     due_at: UtcDatetime
     because: str

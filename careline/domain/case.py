@@ -152,7 +152,9 @@ class Case:
     claims: int = 0
     reply: ReplyInFlight | None = None
     delivered: tuple[str, ...] = ()
-    """The network's ids of our delivered replies, and the brand's own posts that answered."""
+    """The network's ids of our delivered replies."""
+    own_posts: tuple[str, ...] = ()
+    """The network's ids of the brand's own posts, typed elsewhere, that answered."""
     card: Card | None = None
     ladder: Ladder | None = None
     snoozed_until: datetime | None = None

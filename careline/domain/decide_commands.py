@@ -223,6 +223,8 @@ def _correct(command: c.CorrectTriage, draft: Draft, policy: Policy) -> e.Refusa
             mention_id=known.mention_id,
             revision=known.revision,
             priority=priority,
+            sentiment=command.sentiment or known.sentiment,
+            urgency=urgency,
             at_risk_at=target.at_risk_at,
             due_at=target.due_at,
             because=target.because,

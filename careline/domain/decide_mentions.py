@@ -203,6 +203,8 @@ def _edited(
         mention_id=mention.mention_id,
         revision=mention.revision,
         priority=triage.priority,
+        sentiment=triage.sentiment,
+        urgency=triage.urgency,
         at_risk_at=target.at_risk_at,
         due_at=target.due_at,
         because=target.because,
@@ -244,7 +246,7 @@ def decide_brand_post(  # noqa: PLR0913 - the facts of one decision
     new_line = Line(case_id=line.case_id, episode=line.episode, answered_up_to=later)
     if case is None:
         return Decision(line=new_line)
-    if post.native_id in case.delivered:
+    if post.native_id in (*case.delivered, *case.own_posts):
         return Decision(case=case)
     brand = Actor(kind=ActorKind.BRAND, id=post.account)
     draft = Draft(case, case_id=case.case_id, cause=cause, now=now, actor=brand)

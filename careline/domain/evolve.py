@@ -115,6 +115,8 @@ def _obligation_changed(case: Case, event: e.ObligationChanged) -> Case:
     changes: dict[str, Any] = {
         "revision": event.revision,
         "priority": event.priority,
+        "sentiment": event.sentiment,
+        "urgency": event.urgency,
         "at_risk_at": event.at_risk_at,
         "due_at": event.due_at,
         "because": event.because,
@@ -144,11 +146,11 @@ def _answered(case: Case, event: e.ObligationsAnswered) -> Case:
     answered = _with(
         case, event.covers, status=ObligationStatus.ANSWERED, settled_at=event.at, disposition=None
     )
-    delivered = case.delivered
-    if event.native_id and event.native_id not in delivered:
-        delivered = (*delivered, event.native_id)
+    own_posts = case.own_posts
+    if event.native_id and event.native_id not in own_posts:
+        own_posts = (*own_posts, event.native_id)
     up_to = _later(case.answered_up_to, event.up_to)
-    return _still_due(changed(answered, answered_up_to=up_to, delivered=delivered))
+    return _still_due(changed(answered, answered_up_to=up_to, own_posts=own_posts))
 
 
 def _closed(case: Case, event: e.ObligationsClosed) -> Case:
