@@ -16,7 +16,7 @@ import structlog
 from careline.domain.policy import Policy
 from careline.ledger.commits import Call, InputRange, input_range
 from careline.ledger.deciding import Decider
-from careline.ledger.fence import InputGap
+from careline.ledger.fence import InputGap, where
 from careline.ledger.items import Item
 from careline.ledger.snapshot import Snapshot, Wanted
 from schemas.topics import MENTIONS_RECEIVED
@@ -90,12 +90,14 @@ class Batch:
             try:
                 commit = decider.decide(item)
             except Exception as error:  # noqa: BLE001 - the record loop: a person sees what broke
-                _log.exception(
+                # The error's words and its frames may hold a customer's text.
+                _log.error(
                     "record could not be decided",
                     topic=self.topic,
                     shard=self.shard,
                     offset=item.record.offset,
                     code=type(error).__name__,
+                    where=where(error),
                 )
                 item.unreadable, item.body = "decide_failed", None
                 continue

@@ -6,7 +6,10 @@ case, step and due time); after an outage nothing jumps to the top of the ladder
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Final
+
+import structlog
 
 from careline.domain.case import Case
 from careline.domain.codec import load_case
@@ -19,6 +22,8 @@ from careline.ledger.store import Ledger, from_ms, to_ms
 from schemas.identity import deadline_id, digest_of
 from schemas.triage import Priority
 
+_log = structlog.get_logger(__name__)
+
 _LOOK_AT: Final = 4
 """How many times the limit is looked at, to find the urgent ones of a long backlog."""
 
@@ -27,11 +32,7 @@ async def fire_due(ledger: Ledger, policy: Policy, shard: int, limit: int) -> in
     """Fire what is due in a shard, at most ``limit`` cases; return how many steps were fired."""
     epoch, micros, *found = await ledger.script("due", shard, "", limit * _LOOK_AT)
     now = from_ms(int(micros) / 1000)
-    due = [
-        (found[i + 1].decode(), load_case(found[i + 2]))
-        for i in range(0, len(found), 3)
-        if found[i + 2]
-    ]
+    due = list(_loaded(shard, found))
     due.sort(key=lambda one: _urgency(one[1]))
     call = Call(epoch.decode())
     for head, case in due[:limit]:
@@ -49,6 +50,20 @@ async def fire_due(ledger: Ledger, policy: Policy, shard: int, limit: int) -> in
         return 0
     reply = await ledger.script("commit", shard, *call.args())
     return int(reply[0].decode().count("d"))
+
+
+def _loaded(shard: int, found: Sequence[bytes]) -> Iterator[tuple[str, Case]]:
+    """Yield head and case; one that cannot be read must not hold up the others' deadlines."""
+    for i in range(0, len(found), 3):
+        try:
+            yield found[i + 1].decode(), load_case(found[i + 2])
+        except ValueError as error:
+            _log.error(
+                "case cannot be read; its deadlines stand still",
+                shard=shard,
+                case=found[i].decode(),
+                code=type(error).__name__,
+            )
 
 
 def _urgency(case: Case) -> tuple[Priority, str]:

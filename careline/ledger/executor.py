@@ -22,7 +22,7 @@ import structlog
 from careline.domain.case import Case
 from careline.domain.effects import Intent
 from careline.ledger.effects import Attempt, Effects, NotNow, PendingEffect
-from careline.ledger.fence import Fenced
+from careline.ledger.fence import Fenced, where
 from careline.ledger.outcomes import Blocked, Done, NotDone, Refused, Report, Unknown
 from careline.ledger.store import Ledger
 from careline.runtime.clock import Clock, SystemClock
@@ -185,7 +185,7 @@ class Executor:
         except RetryableError as error:
             _log.warning("effect left for later", effect=pending.effect_id, reason=str(error))
         except Exception as error:  # noqa: BLE001 - the task supervisor: one effect stops no other
-            _log.exception("effect failed", effect=pending.effect_id, code=type(error).__name__)
+            self._broken("effect failed", pending, error)
         finally:
             self._in_hand.discard(pending.effect_id)
 
@@ -212,8 +212,13 @@ class Executor:
         except TimeoutError:
             return Unknown("timeout")
         except Exception as error:  # noqa: BLE001 - whatever broke, the call may have been made
-            _log.exception("call broke", effect=pending.effect_id, code=type(error).__name__)
+            self._broken("call broke", pending, error)
             return Unknown(type(error).__name__)
+
+    def _broken(self, what: str, pending: PendingEffect, error: Exception) -> None:
+        """Log a bug by its kind and place: its words and frames may hold a customer's text."""
+        code = type(error).__name__
+        _log.error(what, effect=pending.effect_id, code=code, where=where(error))
 
     async def _searched(self, pending: PendingEffect, case: Case) -> bool:
         """Search for an attempt of unknown outcome; return whether it may be attempted again."""

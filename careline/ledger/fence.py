@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from careline.runtime.errors import CarelineError, RetryableError
 
@@ -92,3 +93,13 @@ class InputLost(CarelineError):
         self.topic = topic
         self.expected = expected
         self.found = found
+
+
+def where(error: BaseException) -> str:
+    """Return the place where an error was raised, such as ``codec.py:24``: no words, no values."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return ""
+    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
