@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, cast
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
@@ -18,7 +18,8 @@ from careline.runtime.errors import ConfigurationError
 _CONNECT_TIMEOUT_S: Final = 5.0
 _ANSWER_TIMEOUT_S: Final = 10.0
 _HEALTH_CHECK_S: Final = 30
-_MAX_CONNECTIONS: Final = 64
+_MAX_CONNECTIONS: Final = 32
+"""Callers beyond these wait for their turn: as many as there are shards may ask at once."""
 
 DURABLE: Final = {
     "appendonly": "yes",
@@ -30,16 +31,18 @@ DURABLE: Final = {
 
 def connect(url: str) -> Redis:
     """Return a client of the server at ``url``; it connects when it is first used."""
-    return Redis.from_url(
+    pool = BlockingConnectionPool.from_url(
         url,
+        max_connections=_MAX_CONNECTIONS,
+        timeout=_ANSWER_TIMEOUT_S,
         socket_connect_timeout=_CONNECT_TIMEOUT_S,
         socket_timeout=_ANSWER_TIMEOUT_S,
         health_check_interval=_HEALTH_CHECK_S,
-        max_connections=_MAX_CONNECTIONS,
         retry=Retry(NoBackoff(), 0),
         client_name="careline",
         protocol=2,
     )
+    return Redis.from_pool(pool)
 
 
 async def assert_durable(client: Redis, *, dev: bool = False) -> None:

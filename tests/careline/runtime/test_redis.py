@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from careline.runtime.embedded_valkey import EmbeddedValkey
@@ -36,4 +38,11 @@ async def test_a_server_that_is_gone_is_a_matter_of_settings(valkey: EmbeddedVal
     await valkey.kill()
     with pytest.raises(ConfigurationError, match="Redis does not answer"):
         await assert_durable(client, dev=True)
+    await client.aclose()
+
+
+async def test_callers_beyond_the_connections_wait_for_their_turn(valkey: EmbeddedValkey) -> None:
+    client = connect(valkey.url)
+    answers = await asyncio.gather(*(client.ping() for _ in range(300)))
+    assert answers == [True] * 300
     await client.aclose()
