@@ -141,7 +141,7 @@ def _blocks(scene: _Scene, limit: int) -> list[dict[str, Any]]:
     if case.kind is CaseKind.OPERATIONS:
         middle: list[Block | None] = [_operations(case)]
     else:
-        middle = [_fields(case), *_queries(scene, limit), _why(scene)]
+        middle = [*_queries(scene, limit), _fields(case), _why(scene)]
     header = HeaderBlock(text=PlainTextObject(text=_title(scene), emoji=False))
     return _spelled([header, *middle, _status(case), *_tail(scene)])
 
@@ -151,7 +151,9 @@ def _title(scene: _Scene) -> str:
     sign = wording.DEADLINE_SIGNS[wording.deadline(case)[0]]
     if case.kind is CaseKind.OPERATIONS:
         sign = "☑️" if not case.is_live else "🛠"
-        return cut(f"{sign} Operations · {case.count} of {one_line(case.subject, 90)}", HEADER_MAX)
+        return cut(
+            f"{sign} Operations · {one_line(case.subject, 90)} · {case.count} records", HEADER_MAX
+        )
     if case.status is CaseStatus.SNOOZED:
         sign = f"💤 {sign}"
     leading = wording.leading(case)
@@ -174,12 +176,14 @@ def _who(scene: _Scene) -> str:
 
 def _fields(case: Case) -> SectionBlock:
     leading = wording.leading(case)
-    rows = [("Deadline", wording.deadline_line(case)), ("Holder", wording.holder_line(case))]
+    rows = [("Deadline", wording.deadline_line(case))]
+    if case.open_obligations or case.claim is not None:
+        rows.append(("Holder", wording.holder_line(case)))
     if leading is not None:
-        rows += [
-            ("Sentiment", wording.SENTIMENTS[leading.sentiment]),
-            ("Urgency", f"{wording.URGENCIES[leading.urgency]} · {leading.priority}"),
-        ]
+        rows.append(("Sentiment", wording.SENTIMENTS[leading.sentiment]))
+        if case.open_obligations:
+            urgency = f"{wording.URGENCIES[leading.urgency]} · {leading.priority}"
+            rows.append(("Urgency", urgency))
     return SectionBlock(
         fields=[
             MarkdownTextObject(text=f"*{name}*\n{value}", verbatim=True) for name, value in rows
@@ -218,12 +222,11 @@ def _queries(scene: _Scene, limit: int) -> list[Block]:
 
 
 def _numbered(number: int, found: Obligation, *, total: int) -> RichTextSectionElement:
-    state = "breached" if found.breached else "at risk" if found.warned else "due"
-    sign = wording.DEADLINE_SIGNS[wording.Deadline(state)]
+    state = wording.state_words(wording.state_of(found))
     return RichTextSectionElement(
         elements=[
             _styled(f"{number} of {total}", bold=True),
-            RichTextElementParts.Text(text=f" · {found.priority} · {sign} {state} "),
+            RichTextElementParts.Text(text=f" · {found.priority} · {state} "),
             RichTextElementParts.Date(
                 timestamp=int(found.due_at.timestamp()),
                 format="{date_short_pretty} at {time}",
@@ -259,7 +262,7 @@ def _styled(text: str, *, bold: bool = False, italic: bool = False) -> RichTextE
 def _why(scene: _Scene) -> ContextBlock | None:
     leading = wording.leading(scene.case)
     triage = scene.triage(leading.mention_id) if leading is not None else None
-    if triage is None or not scene.open_words:
+    if triage is None or not scene.open_words or not scene.case.is_live:
         return None
     reasons = [one_line(reason, 120) for reason in triage.reasons[:REASONS_MAX]]
     if triage.unsure:

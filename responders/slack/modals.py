@@ -36,6 +36,7 @@ from responders.slack import wording
 from responders.slack.cards import QUOTES_MAX, Texts, quoted
 from responders.slack.lengths import limit_of
 from schemas.commands import Disposition
+from schemas.events import CaseKind
 from schemas.mentions import MentionEdited, MentionReceived, Visibility
 
 REPLY_MODAL: Final = "case_reply_modal"
@@ -59,6 +60,7 @@ _CHOICES: Final = (
     (Disposition.DUPLICATE, "Answered in another case of the same author"),
     (Disposition.SPAM, "Advertising or abuse"),
 )
+_ANSWERED: Final = (Disposition.ANSWERED, "Every query is answered and no further word is due")
 _OPERATIONS: Final = ((Disposition.REPAIRED, "The cause was mended"),)
 _QUOTED_MAX: Final = 5
 
@@ -130,7 +132,9 @@ def reply_modal(case: Case, texts: Texts, memo: Memo, *, private: bool) -> View:
 
 def resolve_modal(case: Case, texts: Texts, memo: Memo, *, private: bool) -> View:
     """Return the form in which a case is closed with a reason."""
-    known = _OPERATIONS if case.network == "ops" else _CHOICES
+    known = _OPERATIONS if case.kind is CaseKind.OPERATIONS else _CHOICES
+    if case.kind is CaseKind.CARE and not case.open_obligations:
+        known = (_ANSWERED, *known)
     options = [
         Option(
             value=choice.value,
@@ -143,7 +147,7 @@ def resolve_modal(case: Case, texts: Texts, memo: Memo, *, private: bool) -> Vie
         *_covered(case, texts, memo, private=private, verb="closes"),
         InputBlock(
             block_id="disposition",
-            label=PlainTextObject(text="Why it is closed without a reply from here"),
+            label=PlainTextObject(text="Why it is closed"),
             element=RadioButtonsElement(action_id="choice", options=options),
         ),
     ]
@@ -186,8 +190,8 @@ def _covered(case: Case, texts: Texts, memo: Memo, *, private: bool, verb: str) 
     """Say which queries a form is about, in the author's words where they may be shown."""
     number = len(memo.covers)
     rest = len(case.open_obligations) - number
-    if not number:
-        says = f"No query is open: this {verb} none."
+    if not case.open_obligations:
+        says = "No query is open."
     else:
         says = f"This {verb} *{number} {'query' if number == 1 else 'queries'}*"
         says += f"; {rest} more stay open." if rest > 0 else ", all that are open."

@@ -125,8 +125,20 @@ def deadline(case: Case) -> tuple[Deadline, datetime | None]:
 def deadline_line(case: Case) -> str:
     """Return the deadline in words, with its token: `⚠️ at risk · due today at 14:05`."""
     state, due = deadline(case)
-    line = f"{DEADLINE_SIGNS[state]} {state}"
-    return f"{line} · {date(due)}" if due is not None else line
+    return f"{state_words(state)} {date(due)}" if due is not None else state_words(state)
+
+
+def state_words(state: Deadline) -> str:
+    """Return the sign and the words before a time: `🔴 breached · was due`."""
+    then = {Deadline.AT_RISK: " · due", Deadline.BREACHED: " · was due"}.get(state, "")
+    return f"{DEADLINE_SIGNS[state]} {state}{then}"
+
+
+def state_of(found: Obligation) -> Deadline:
+    """Return how one open query stands to its deadline."""
+    if found.breached:
+        return Deadline.BREACHED
+    return Deadline.AT_RISK if found.warned else Deadline.DUE
 
 
 def holder_line(case: Case) -> str:
