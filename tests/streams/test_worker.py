@@ -32,7 +32,7 @@ async def rig(valkey: EmbeddedValkey) -> AsyncIterator[Rig]:
         yield found
 
 
-async def test_what_is_heard_becomes_cases_in_order(rig: Rig, tmp_path: Path) -> None:
+async def test_what_is_heard_becomes_cases_in_order(rig: Rig) -> None:
     worker = await rig.worker()
     await rig.ready()
     mentions = [a_mention(number) for number in range(300)]
@@ -87,7 +87,9 @@ async def test_poison_is_put_aside_and_its_neighbours_go_on(rig: Rig) -> None:
         sent + 1
     )
     assert {each.value for each in letters} >= set(poison)
-    bodies = [TRIAGED.validate_json(r.value or b"") for r in await rig.records("mentions.triaged.v1")]
+    bodies = [
+        TRIAGED.validate_json(r.value or b"") for r in await rig.records("mentions.triaged.v1")
+    ]
     skipped = [body for body in bodies if isinstance(body, RecordSkipped)]
     assert len(skipped) == sent + 1
     assert "wrong_partition" in {body.reason for body in skipped}

@@ -43,9 +43,7 @@ def main(argument: str) -> int:
         else dict.fromkeys(FIRST_RESPONSE, timedelta(seconds=target))
     )
     policy = Policy(partitions=wanted.pop("partitions"), first_response=first_response)
-    config = WorkerConfig(
-        redis_url=SecretStr(wanted.pop("redis_url")), policy=policy, **wanted
-    )
+    config = WorkerConfig(redis_url=SecretStr(wanted.pop("redis_url")), policy=policy, **wanted)
     return run_worker(config, triager=Hostile() if hostile else None)
 
 

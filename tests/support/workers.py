@@ -73,6 +73,7 @@ class Rig:
         self.producer = Producer(bootstrap, client_id="test", timeout=20)
         self.reader = LogReader(bootstrap, client_id="test")
         self.workers: list[asyncio.subprocess.Process] = []
+        self._known: dict[tuple[str, int], list[Record]] = {}
         self._logs = tempfile.TemporaryDirectory()
 
     async def worker(self) -> asyncio.subprocess.Process:
@@ -129,13 +130,13 @@ class Rig:
             await self.producer.send_batch(MENTIONS_RECEIVED.name, partition, packed)
 
     async def records(self, topic: str) -> list[Record]:
-        """All that stands in a topic."""
-        found: list[Record] = []
+        """All that stands in a topic, partition by partition; only what is new is fetched."""
         for partition in range(PARTITIONS):
+            known = self._known.setdefault((topic, partition), [])
             end = await self.reader.end(topic, partition)
-            async for batch in self.reader.read(topic, partition, 0, end):
-                found += batch
-        return found
+            async for batch in self.reader.read(topic, partition, len(known), end):
+                known += batch
+        return [each for partition in range(PARTITIONS) for each in self._known[topic, partition]]
 
     async def events(self) -> list[Any]:
         """All events of cases."""
