@@ -6,20 +6,11 @@ the deadline and what to do; it quotes no customer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
-
-from slack_sdk.models.blocks import (
-    Block,
-    ContextBlock,
-    MarkdownTextObject,
-    PlainTextObject,
-    SectionBlock,
-)
+from typing import Final
 
 from careline.domain.case import Case
 from careline.domain.effects import Intent
-from responders.slack import wording
+from responders.slack import kit, wording
 from responders.slack.cards import Texts, title_of
 from responders.slack.commanding import slack_user
 from responders.slack.config import SlackConfig
@@ -33,17 +24,14 @@ REOPENED: Final = "reopened"
 
 def alert_of(
     intent: Intent, case: Case, texts: Texts, config: SlackConfig, *, private: bool
-) -> tuple[list[dict[str, Any]], str]:
+) -> tuple[list[kit.Piece], str]:
     """Return the blocks and the fallback text of an alert."""
     head, todo = _head(intent.subject, case), _todo(intent.subject, case)
     told = who_is_told(intent, case, config)
     title = title_of(case, texts, private=private)
-    blocks: Sequence[Block] = (
-        SectionBlock(text=MarkdownTextObject(text=f"{head}\n{told}{todo}", verbatim=True)),
-        ContextBlock(elements=[PlainTextObject(text=title, emoji=False)]),
-    )
+    blocks = [kit.section(f"{head}\n{told}{todo}"), kit.context(kit.plain(title))]
     text = f"{head.replace('*', '')} {mrkdwn(title, 150)}"
-    return [block.to_dict() for block in blocks], text
+    return blocks, text
 
 
 def who_is_told(intent: Intent, case: Case, config: SlackConfig) -> str:

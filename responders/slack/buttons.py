@@ -12,15 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from slack_sdk.models.blocks import (
-    ActionsBlock,
-    ButtonElement,
-    ConfirmObject,
-    InteractiveElement,
-    PlainTextObject,
-)
-
 from careline.domain.case import Case, CaseStatus, ReplyState
+from responders.slack import kit
 from schemas.events import CaseKind
 from schemas.identity import shard_of_case
 
@@ -34,6 +27,9 @@ SENT: Final = "case_reply_sent"
 NOT_SENT: Final = "case_reply_not_sent"
 
 _DIGITS: Final = 10
+_CONFIRM: Final = kit.confirm(
+    "Escalate?", "The next person of the ladder is told now.", "Escalate", "Not yet"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,19 +68,22 @@ def read_press(value: str, block_id: str) -> Pressed | None:
     )
 
 
-def actions(case: Case, covers: Iterable[str]) -> ActionsBlock | None:
+def actions(case: Case, covers: Iterable[str]) -> kit.Piece | None:
     """Return the row of buttons that fit the state of the case, or None if nothing is left."""
     value = f"{case.case_id}|{case.version}"
-    elements: list[InteractiveElement] = [
-        _button(action, label, value, style=style) for action, label, style in _fitting(case)
+    elements = [
+        kit.button(
+            action, label, value, style=style, confirm=_CONFIRM if action == ESCALATE else {}
+        )
+        for action, label, style in _fitting(case)
     ]
     if not elements:
         return None
     names = ",".join(short_name(mention_id) for mention_id in covers)
-    return ActionsBlock(elements=elements, block_id=f"v{case.version}:{names}")
+    return kit.actions(elements, block_id=f"v{case.version}:{names}")
 
 
-def _fitting(case: Case) -> Iterator[tuple[str, str, str | None]]:
+def _fitting(case: Case) -> Iterator[tuple[str, str, str]]:
     if case.status is CaseStatus.RESOLVED:
         return
     sending = case.reply is not None and case.reply.state is ReplyState.REQUESTED
@@ -92,36 +91,16 @@ def _fitting(case: Case) -> Iterator[tuple[str, str, str | None]]:
     settled = case.status in {CaseStatus.WAITING, CaseStatus.ANSWERED}
     if unsettled:
         yield SENT, "It was sent", "primary"
-        yield NOT_SENT, "It was not sent", None
+        yield NOT_SENT, "It was not sent", ""
     if case.claim is None and not settled:
-        yield CLAIM, "Claim", None if unsettled else "primary"
+        yield CLAIM, "Claim", "" if unsettled else "primary"
     if case.kind is CaseKind.CARE and case.reply is None:
-        yield REPLY, "Reply again" if settled else "Reply", "primary" if case.claim else None
+        yield REPLY, "Reply again" if settled else "Reply", "primary" if case.claim else ""
     if not settled:
-        yield SNOOZE, "Snooze", None
+        yield SNOOZE, "Snooze", ""
         if case.open_obligations or case.kind is CaseKind.OPERATIONS:
-            yield ESCALATE, "Escalate", None
+            yield ESCALATE, "Escalate", ""
     if not sending:
-        yield RESOLVE, "Resolve", None
+        yield RESOLVE, "Resolve", ""
     if case.claim is not None:
-        yield RELEASE, "Release", None
-
-
-def _button(action: str, label: str, value: str, *, style: str | None) -> ButtonElement:
-    return ButtonElement(
-        text=PlainTextObject(text=label),
-        action_id=action,
-        value=value,
-        style=style,
-        confirm=_confirm() if action == ESCALATE else None,
-        accessibility_label=label,
-    )
-
-
-def _confirm() -> ConfirmObject:
-    return ConfirmObject(
-        title=PlainTextObject(text="Escalate?"),
-        text=PlainTextObject(text="The next person of the ladder is told now."),
-        confirm=PlainTextObject(text="Escalate"),
-        deny=PlainTextObject(text="Not yet"),
-    )
+        yield RELEASE, "Release", ""

@@ -7,26 +7,12 @@ big is made shorter, then plain, never refused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
-
-from slack_sdk.models.blocks import (
-    Block,
-    ContextBlock,
-    HeaderBlock,
-    MarkdownTextObject,
-    PlainTextObject,
-    RichTextBlock,
-    RichTextElement,
-    RichTextElementParts,
-    RichTextQuoteElement,
-    RichTextSectionElement,
-    SectionBlock,
-)
+from typing import Final
 
 from careline.domain.case import Case, CaseStatus, Obligation
-from responders.slack import wording
+from responders.slack import kit, wording
 from responders.slack.buttons import actions
 from responders.slack.escape import cut, mrkdwn, one_line, safe
 from responders.slack.links import open_link
@@ -55,7 +41,7 @@ Texts = Mapping[str, MentionTriaged]
 class CardView:
     """A card ready to be posted."""
 
-    blocks: list[dict[str, Any]]
+    blocks: list[kit.Piece]
     text: str
     """For notifications and screen readers; of a direct message without a customer's word."""
     covers: tuple[str, ...]
@@ -95,12 +81,8 @@ def card_of(case: Case, texts: Texts, *, private: bool) -> CardView:
 def minimal_card(case: Case, texts: Texts, *, private: bool) -> CardView:
     """Return a card so plain that Slack has no reason to refuse it."""
     scene = _scene(case, texts, private=private)
-    blocks: list[Block] = [
-        HeaderBlock(text=PlainTextObject(text=_title(scene), emoji=False)),
-        SectionBlock(text=MarkdownTextObject(text=_facts_line(case), verbatim=True)),
-        _status(case),
-    ]
-    return _view(scene, _spelled([*blocks, *_tail(scene)]))
+    blocks = [kit.header(_title(scene)), kit.section(_facts_line(case)), _status(case)]
+    return _view(scene, [*blocks, *_tail(scene)])
 
 
 def title_of(case: Case, texts: Texts, *, private: bool) -> str:
@@ -108,10 +90,9 @@ def title_of(case: Case, texts: Texts, *, private: bool) -> str:
     return _title(_scene(case, texts, private=private))
 
 
-def quoted(text: str, limit: int = QUOTE_MAX) -> RichTextQuoteElement:
+def quoted(text: str, limit: int = QUOTE_MAX) -> kit.Piece:
     """Return customers' words as a quotation that can do nothing."""
-    words = safe(text, limit) or "(no words)"
-    return RichTextQuoteElement(elements=[RichTextElementParts.Text(text=words)])
+    return kit.quote(kit.words(safe(text, limit) or "(no words)"))
 
 
 def _scene(case: Case, texts: Texts, *, private: bool) -> _Scene:
@@ -127,23 +108,18 @@ def _scene(case: Case, texts: Texts, *, private: bool) -> _Scene:
     )
 
 
-def _view(scene: _Scene, blocks: list[dict[str, Any]]) -> CardView:
+def _view(scene: _Scene, blocks: list[kit.Piece]) -> CardView:
     covers = tuple(found.mention_id for found in scene.shown if found.is_open)
     return CardView(blocks=blocks, text=_fallback(scene), covers=covers)
 
 
-def _spelled(blocks: Sequence[Block | None]) -> list[dict[str, Any]]:
-    return [block.to_dict() for block in blocks if block is not None]
-
-
-def _blocks(scene: _Scene, limit: int) -> list[dict[str, Any]]:
+def _blocks(scene: _Scene, limit: int) -> list[kit.Piece]:
     case = scene.case
     if case.kind is CaseKind.OPERATIONS:
-        middle: list[Block | None] = [_operations(case)]
+        middle = [_operations(case)]
     else:
-        middle = [*_queries(scene, limit), _fields(case), _why(scene)]
-    header = HeaderBlock(text=PlainTextObject(text=_title(scene), emoji=False))
-    return _spelled([header, *middle, _status(case), *_tail(scene)])
+        middle = [*_queries(scene, limit), _fields(case), *_why(scene)]
+    return [kit.header(_title(scene)), *middle, _status(case), *_tail(scene)]
 
 
 def _title(scene: _Scene) -> str:
@@ -174,7 +150,7 @@ def _who(scene: _Scene) -> str:
     return f"author {one_line(scene.case.author_id, HANDLE_MAX)}"
 
 
-def _fields(case: Case) -> SectionBlock:
+def _fields(case: Case) -> kit.Piece:
     leading = wording.leading(case)
     rows = [("Deadline", wording.deadline_line(case))]
     if case.open_obligations or case.claim is not None:
@@ -184,18 +160,14 @@ def _fields(case: Case) -> SectionBlock:
         if case.open_obligations:
             urgency = f"{wording.URGENCIES[leading.urgency]} · {leading.priority}"
             rows.append(("Urgency", urgency))
-    return SectionBlock(
-        fields=[
-            MarkdownTextObject(text=f"*{name}*\n{value}", verbatim=True) for name, value in rows
-        ]
-    )
+    return kit.fields(rows)
 
 
 def _facts_line(case: Case) -> str:
     return f"{wording.deadline_line(case)} · holder: {wording.holder_line(case)}"
 
 
-def _operations(case: Case) -> SectionBlock:
+def _operations(case: Case) -> kit.Piece:
     review = f"\nNext look: {wording.date(case.review_at)}" if case.review_at else ""
     again = "it comes back on its own" if case.is_live else "nothing more to do"
     text = (
@@ -203,11 +175,11 @@ def _operations(case: Case) -> SectionBlock:
         f"bytes are kept: `careline dead-letters list`. Until this is resolved, {again}."
         f"{review}\nHolder: {wording.holder_line(case)}"
     )
-    return SectionBlock(text=MarkdownTextObject(text=text, verbatim=True))
+    return kit.section(text)
 
 
-def _queries(scene: _Scene, limit: int) -> list[Block]:
-    elements: list[RichTextElement] = []
+def _queries(scene: _Scene, limit: int) -> list[kit.Piece]:
+    elements: list[kit.Piece] = []
     if not scene.open_words:
         why = "🔒 The words of a direct message are not shown here: this channel is not private."
         return [_plain_context(why)]
@@ -217,30 +189,24 @@ def _queries(scene: _Scene, limit: int) -> list[Block]:
         elements.append(_quote(scene, found, limit))
     if scene.more:
         note = f"+{scene.more} more: they are shown, and can be answered, once these are settled"
-        elements.append(RichTextSectionElement(elements=[_styled(note, italic=True)]))
-    return [RichTextBlock(elements=elements)] if elements else []
+        elements.append(kit.line(kit.words(note, italic=True)))
+    return [kit.rich_text(elements)] if elements else []
 
 
-def _numbered(number: int, found: Obligation, *, total: int) -> RichTextSectionElement:
+def _numbered(number: int, found: Obligation, *, total: int) -> kit.Piece:
     state = wording.state_words(wording.state_of(found))
-    return RichTextSectionElement(
-        elements=[
-            _styled(f"{number} of {total}", bold=True),
-            RichTextElementParts.Text(text=f" · {found.priority} · {state} "),
-            RichTextElementParts.Date(
-                timestamp=int(found.due_at.timestamp()),
-                format="{date_short_pretty} at {time}",
-                fallback=found.due_at.strftime("%Y-%m-%d %H:%M UTC"),
-            ),
-        ]
+    return kit.line(
+        kit.words(f"{number} of {total}", bold=True),
+        kit.words(f" · {found.priority} · {state} "),
+        kit.moment(found.due_at),
     )
 
 
-def _quote(scene: _Scene, found: Obligation, limit: int) -> RichTextElement:
+def _quote(scene: _Scene, found: Obligation, limit: int) -> kit.Piece:
     mention = scene.mention(found.mention_id)
     if mention is None:
         gone = "The words are no longer kept here; the network still has them."
-        return RichTextSectionElement(elements=[_styled(gone, italic=True)])
+        return kit.line(kit.words(gone, italic=True))
     element = quoted(mention.text, limit)
     extras = []
     if mention.media:
@@ -250,20 +216,15 @@ def _quote(scene: _Scene, found: Obligation, limit: int) -> RichTextElement:
     if mention.kind == "edited":
         extras.append("✏️ edited")
     if extras:
-        element.elements.append(_styled("\n" + " · ".join(extras), italic=True))
+        element["elements"].append(kit.words("\n" + " · ".join(extras), italic=True))
     return element
 
 
-def _styled(text: str, *, bold: bool = False, italic: bool = False) -> RichTextElementParts.Text:
-    style = RichTextElementParts.TextStyle(bold=bold or None, italic=italic or None)
-    return RichTextElementParts.Text(text=text, style=style)
-
-
-def _why(scene: _Scene) -> ContextBlock | None:
+def _why(scene: _Scene) -> list[kit.Piece]:
     leading = wording.leading(scene.case)
     triage = scene.triage(leading.mention_id) if leading is not None else None
     if triage is None or not scene.open_words or not scene.case.is_live:
-        return None
+        return []
     reasons = [one_line(reason, 120) for reason in triage.reasons[:REASONS_MAX]]
     if triage.unsure:
         reasons.insert(0, "unsure whether it is a query")
@@ -272,18 +233,18 @@ def _why(scene: _Scene) -> ContextBlock | None:
         parts.append("About: " + ", ".join(one_line(topic, 40) for topic in triage.topics[:3]))
     if triage.language not in {"und", "en"}:
         parts.append(f"Language: {one_line(triage.language, 12)}")
-    return _plain_context(" · ".join(parts)) if parts else None
+    return [_plain_context(" · ".join(parts))] if parts else []
 
 
-def _plain_context(text: str) -> ContextBlock:
-    return ContextBlock(elements=[PlainTextObject(text=cut(text, 600), emoji=False)])
+def _plain_context(text: str) -> kit.Piece:
+    return kit.context(kit.plain(cut(text, 600)))
 
 
-def _status(case: Case) -> SectionBlock:
-    return SectionBlock(text=MarkdownTextObject(text=wording.status_line(case), verbatim=True))
+def _status(case: Case) -> kit.Piece:
+    return kit.section(wording.status_line(case))
 
 
-def _tail(scene: _Scene) -> list[Block | None]:
+def _tail(scene: _Scene) -> list[kit.Piece]:
     """Return the buttons, and the line of where it came from."""
     case = scene.case
     covers = tuple(found.mention_id for found in scene.shown if found.is_open)
@@ -297,8 +258,9 @@ def _tail(scene: _Scene) -> list[Block | None]:
         link = open_link(case.network, mention.url if mention is not None else "")
         if link:
             parts.insert(0, link)
-    footer = ContextBlock(elements=[MarkdownTextObject(text=" · ".join(parts), verbatim=True)])
-    return [actions(case, covers), footer]
+    row = actions(case, covers)
+    footer = kit.context(kit.mrkdwn(" · ".join(parts)))
+    return [row, footer] if row is not None else [footer]
 
 
 def _fallback(scene: _Scene) -> str:

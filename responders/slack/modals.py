@@ -25,14 +25,13 @@ from slack_sdk.models.blocks import (
     PlainTextObject,
     RadioButtonsElement,
     RichTextBlock,
-    RichTextElement,
     SectionBlock,
     StaticSelectElement,
 )
 from slack_sdk.models.views import View
 
 from careline.domain.case import Case
-from responders.slack import wording
+from responders.slack import kit, wording
 from responders.slack.cards import QUOTES_MAX, Texts, quoted
 from responders.slack.lengths import limit_of
 from schemas.commands import Disposition
@@ -198,7 +197,7 @@ def _covered(case: Case, texts: Texts, memo: Memo, *, private: bool, verb: str) 
     blocks: list[Block] = [SectionBlock(text=MarkdownTextObject(text=says, verbatim=True))]
     if case.visibility is Visibility.DIRECT and not private:
         return blocks
-    quotes: list[RichTextElement] = []
+    quotes: list[kit.Piece] = []
     for mention_id in memo.covers[:_QUOTED_MAX]:
         found = texts.get(mention_id)
         heard = found.heard if found is not None else None

@@ -8,14 +8,13 @@ nothing here carries the promise.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import structlog
-from slack_sdk.models.blocks import Block, MarkdownTextObject, RichTextBlock, SectionBlock
 
 from careline.domain.case import Case
 from careline.runtime.clock import Clock
-from responders.slack import wording
+from responders.slack import kit, wording
 from responders.slack.cards import QUOTES_MAX, quoted
 from responders.slack.client import SlackClient, Tag
 from responders.slack.commanding import slack_user
@@ -103,17 +102,15 @@ class Notices:
         except SlackFailed as error:
             _log.warning("note not posted", event=event.type, reason=error.verdict.reason)
 
-    async def _note(
-        self, event: Told, case: Case, *, private: bool
-    ) -> tuple[list[dict[str, Any]], str]:
+    async def _note(self, event: Told, case: Case, *, private: bool) -> tuple[list[kit.Piece], str]:
         words = ""
         if case.visibility is Visibility.PUBLIC or private:
             words = await self._words(event)
         text = note_text(event, case)
-        blocks: list[Block] = [SectionBlock(text=MarkdownTextObject(text=text, verbatim=True))]
+        blocks = [kit.section(text)]
         if words:
-            blocks.append(RichTextBlock(elements=[quoted(words, QUOTES_MAX)]))
-        return [block.to_dict() for block in blocks], text
+            blocks.append(kit.rich_text([quoted(words, QUOTES_MAX)]))
+        return blocks, text
 
     async def _words(self, event: Told) -> str:
         shard = shard_of_case(event.case_id)
@@ -121,7 +118,7 @@ class Notices:
             return ""
         return await self._ledger.reply_text(event.effect_id, shard) or ""
 
-    async def _post(self, event: Told, case: Case, blocks: list[dict[str, Any]], text: str) -> None:
+    async def _post(self, event: Told, case: Case, blocks: list[kit.Piece], text: str) -> None:
         if case.card is None:
             return
         tag = Tag(key=f"note:{event.event_id}", case_id=case.case_id)

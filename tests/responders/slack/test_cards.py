@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from slack_sdk.models.blocks import Block
 
 from careline.domain.case import ObligationStatus, ReplyState
 from careline.sandbox.slack.blocks import faults_of
@@ -64,6 +65,8 @@ def test_every_state_is_a_card_that_slack_takes(name: str) -> None:
     for made in (card_of, minimal_card):
         view = made(story.case, story.texts, private=False)
         assert faults_of(view.blocks) == ("", [])
+        # What Slack's own models read and would send is what we send.
+        assert [block.to_dict() for block in Block.parse_all(view.blocks)] == view.blocks
         assert 0 < length(view.text) <= 400
         assert story.case.case_id in text_of(view)
 
