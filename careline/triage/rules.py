@@ -188,7 +188,8 @@ def _urgency(found: _Findings) -> tuple[Urgency, list[str]]:
 def _reasons(found: _Findings, told: set[str]) -> list[str]:
     reasons = ["asks a question"] if found.asks else []
     for kind, signs in found.signs.items():
-        if kind in told or (kind == "question" and found.asks):
+        # Words of feeling alone are no reason: the sentiment says what they add.
+        if kind in told or kind not in _SAYS or (kind == "question" and found.asks):
             continue
         reasons.append(f"{_SAYS[kind]} (\u201c{signs[0].words}\u201d)")
     return reasons

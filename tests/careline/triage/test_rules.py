@@ -175,3 +175,7 @@ def test_noise_never_breaks_it(triager: RuleTriager) -> None:
     for _ in range(2000):
         text = "".join(chr(rng.randrange(0x11000)) for _ in range(rng.randrange(60)))
         assert triager.triage(text).model == MODEL
+
+
+def test_a_phrase_that_only_tells_a_feeling_is_judged_too(triager: RuleTriager) -> None:
+    assert triager.triage("Your fees are a rip off, why?").query
