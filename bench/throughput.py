@@ -1,0 +1,128 @@
+"""The two hops of a mention, from heard to case: careline's worker, Faust doing nothing, Quix.
+
+Promises: every subject works on the same records, on new topics of the same running broker, with an
+empty ledger; the rounds alternate, and each begins with another subject, so that no one always has
+the warm machine. The subjects that do the job must leave the same number of case events.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.corpus import Corpus
+from bench.measure import Speed, Subject, Work, speed_of
+from bench.peers import PARTITIONS, Progress, Records, fresh_topics, ledger, lengths
+from careline.triage.rules import RuleTriager
+from schemas.envelope import Packed, pack
+from schemas.identity import shard_of
+from schemas.mentions import MentionReceived
+from schemas.topics import CASES_EVENTS, MENTIONS_RECEIVED, MENTIONS_TRIAGED
+from schemas.triage import MentionTriaged
+
+CARELINE = "careline"
+NOOP = "faust_doing_nothing"
+QUIX = "quix_streams"
+WARM = 1_000
+_SEED = 1
+
+
+@dataclass(slots=True)
+class Rounds:
+    """The speeds of every subject, round by round, and what they left in `cases.events`."""
+
+    speeds: dict[str, list[Speed]] = field(default_factory=dict)
+    case_events: dict[str, set[int]] = field(default_factory=dict)
+
+
+def received(mention: MentionReceived) -> tuple[int, Packed]:
+    """Return a mention as a connector publishes it, with its partition."""
+    key = mention.conversation.key
+    packed = pack(
+        mention,
+        type=f"mention.{mention.kind}.v1",
+        id=mention.event_id,
+        source=f"/careline/connectors/{mention.conversation.network}/{mention.account}",
+        subject=mention.mention_id,
+        time=mention.heard_at,
+        key=key,
+        extensions={"cursor": mention.native_id},
+    )
+    return shard_of(key, PARTITIONS), packed
+
+
+def work_of(corpus: Corpus, events: int) -> tuple[Work, Work]:
+    """Return the work of those who do the job, and that of the one who only counts both hops."""
+    mentions = list(corpus.mentions(WARM + events, seed=_SEED))
+    heard = [received(each) for each in mentions]
+    triages = RuleTriager().triage_batch([each.text for each in mentions])
+    triaged = [
+        (
+            partition,
+            pack(
+                MentionTriaged(heard=mention, triage=triage),
+                type="mention.triaged.v1",
+                id=f"{mention.event_id}:triaged",
+                source="/careline/triage",
+                subject=mention.mention_id,
+                time=mention.heard_at,
+                key=mention.conversation.key,
+                extensions={"sourceoffset": "0"},
+            ),
+        )
+        for mention, triage, (partition, _) in zip(mentions, triages, heard, strict=True)
+    ]
+    job = Work(
+        warm={MENTIONS_RECEIVED.name: heard[:WARM]},
+        measured={MENTIONS_RECEIVED.name: heard[WARM:]},
+        warm_events=WARM,
+        events=events,
+    )
+    both = Work(
+        warm={MENTIONS_RECEIVED.name: heard[:WARM], MENTIONS_TRIAGED.name: triaged[:WARM]},
+        measured={MENTIONS_RECEIVED.name: heard[WARM:], MENTIONS_TRIAGED.name: triaged[WARM:]},
+        warm_events=WARM,
+        events=events,
+    )
+    return job, both
+
+
+async def job_speed(
+    argv: list[str], work: Work, *, bootstrap: str, log: Path, python: str = sys.executable
+) -> tuple[Speed, int]:
+    """Measure a subject that does the job; return its speed and the case events it left."""
+    await fresh_topics(bootstrap)
+    async with ledger() as url:
+        progress = Progress(url)
+        try:
+            with Subject([*argv, bootstrap, url], python=python, log=log) as subject:
+                speed = speed_of(subject, work, bootstrap=bootstrap, done=progress.committed)
+        finally:
+            progress.close()
+        return speed, lengths(bootstrap, CASES_EVENTS.name)
+
+
+async def noop_speed(argv: list[str], work: Work, *, bootstrap: str, log: Path) -> Speed:
+    """Measure Faust doing nothing over both hops."""
+    await fresh_topics(bootstrap)
+    with (
+        _counts() as (file, done),
+        Subject([*argv, bootstrap, file], log=log) as subject,
+    ):
+        return speed_of(subject, work, bootstrap=bootstrap, done=done)
+
+
+@contextmanager
+def _counts() -> Iterator[tuple[str, Callable[[], int]]]:
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(bytes(16))
+        file.flush()
+        with mmap.mmap(file.fileno(), 16) as shared:
+            yield file.name, lambda: min(struct.unpack("qq", shared[:16]))
