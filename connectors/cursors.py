@@ -8,6 +8,7 @@ was ever published counts as a first connect.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -43,6 +44,8 @@ class Kept:
     """What is kept of a source."""
 
     cursor: str
+    floor: str = ""
+    """The cursor of the first connect: a sweep opens nothing from before it."""
     pending_up_to: int | None = None
     """The highest position of the page under way when it was last seen."""
     pending_since: datetime | None = None
@@ -55,6 +58,7 @@ class Cursors:
     def __init__(self, client: KeyValue) -> None:
         """Take a connected client."""
         self._client = client
+        self._floors: dict[str, str] = {}
 
     async def load(self, where: Where) -> Kept | None:
         """Return what is kept of a source; None if nothing is."""
@@ -65,21 +69,36 @@ class Cursors:
         since = stored.get("since")
         return Kept(
             cursor=str(stored["cursor"]),
+            floor=str(stored.get("floor", "")),
             pending_up_to=stored.get("up_to"),
             pending_since=None if since is None else datetime.fromisoformat(since),
         )
 
+    async def connected(self, where: Where, cursor: str) -> None:
+        """Note a first connect."""
+        await self._store(where, {"cursor": cursor, "floor": cursor})
+
     async def begin(self, where: Where, cursor: str, *, up_to: int, at: datetime) -> None:
         """Note, before a page is published, which it is and when it was heard."""
         since = at.astimezone(UTC).isoformat()
-        await self._store(where, {"cursor": cursor, "up_to": up_to, "since": since})
+        await self._store(
+            where, {"cursor": cursor, **await self._floor(where), "up_to": up_to, "since": since}
+        )
 
     async def moved(self, where: Where, cursor: str) -> None:
         """Note that everything before the cursor is acknowledged."""
-        await self._store(where, {"cursor": cursor})
+        await self._store(where, {"cursor": cursor, **await self._floor(where)})
+
+    async def _floor(self, where: Where) -> dict[str, str]:
+        if where.key not in self._floors:
+            kept = await self.load(where)
+            self._floors[where.key] = kept.floor if kept else ""
+        floor = self._floors[where.key]
+        return {"floor": floor} if floor else {}
 
     async def _store(self, where: Where, value: dict[str, Any]) -> None:
         await self._client.set(_key(where), json.dumps(value, separators=(",", ":")))
+        self._floors[where.key] = str(value.get("floor", ""))
 
 
 def _key(where: Where) -> str:
@@ -99,6 +118,7 @@ class PublishedCursors:
         self._reader = reader
         self._partitions = partitions
         self._found: dict[str, tuple[int, str]] | None = None
+        self._turn = asyncio.Lock()
 
     async def latest(self, where: Where) -> str | None:
         """Return the latest published cursor of a source, or None if it never published.
@@ -106,8 +126,9 @@ class PublishedCursors:
         Raises:
             ConnectorGap: the source has published, but no cursor can be read from it.
         """
-        if self._found is None:
-            self._found = await self._read_all()
+        async with self._turn:
+            if self._found is None:
+                self._found = await self._read_all()
         known = self._found.get(ce_source(where))
         if known is None:
             return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -65,6 +65,7 @@ class Listening:
     source: str
     desk: Desk
     health: ConnectorHealth = field(default_factory=ConnectorHealth)
+    _floor: int | None = None
 
     @property
     def where(self) -> Where:
@@ -107,6 +108,7 @@ class Listening:
         desk, where = self.desk, self.where
         kept = await desk.cursors.load(where)
         if kept is not None:
+            self._floor = int(kept.floor) if kept.floor.isdigit() else None
             return kept.cursor
         try:
             found = await desk.published.latest(where)
@@ -118,6 +120,9 @@ class Listening:
         else:
             found = await self.connector.first_cursor(self.source)
             await desk.publisher.publish_cursor(where, found)
+            await desk.cursors.connected(where, found)
+            self._floor = int(found) if found.isdigit() else None
+            return found
         await desk.cursors.moved(where, found)
         return found
 
@@ -134,7 +139,7 @@ class Listening:
         async with self.desk.turns:
             if page.gap:
                 await self._report_gap(page.gap, page.cursor_before)
-            done = await self.desk.publisher.publish(self.where, page)
+            done = await self.desk.publisher.publish(self.where, self._above_floor(page))
         health = self.health
         health.heard += done.fresh
         health.garbage += done.garbage
@@ -142,6 +147,13 @@ class Listening:
         if done.fresh:
             health.last_heard_at = self.desk.clock.now()
         return done.fresh + done.garbage
+
+    def _above_floor(self, page: Page) -> Page:
+        """Leave out what a sweep met from before the first connect: no history is opened."""
+        floor = self._floor
+        if floor is None or all(each.position > floor for each in page.heard):
+            return page
+        return replace(page, heard=tuple(each for each in page.heard if each.position > floor))
 
     async def tell_cursor(self, cursor: str) -> None:
         """Publish where the source stands, so that a lost cursor is not far behind."""

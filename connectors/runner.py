@@ -82,10 +82,11 @@ async def run_connectors(
                 path = its.replies_path
                 senders += [ReplayReplies(replay.network, one, path) for one in replay.accounts]
         connectors: list[Connector] = [*x, *replays]
-        work = [_keep(each, furniture.desk, running, stop, on_started) for each in connectors]
+        halt = asyncio.Event()
+        work = [_keep(each, furniture.desk, running, halt, on_started) for each in connectors]
         if config.send_replies and senders:
-            work.append(_send_replies(config, furniture, senders, stop))
-        await _supervise(work, stop, within=config.stop_within_s)
+            work.append(_send_replies(config, furniture, senders, halt))
+        await _supervise(work, stop, halt, within=config.stop_within_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,9 +212,17 @@ async def _started(connector: Connector, name: str, desk: Desk, stop: asyncio.Ev
 
 
 async def _supervise(
-    work: list[Coroutine[Any, Any, None]], stop: asyncio.Event, *, within: float
+    work: list[Coroutine[Any, Any, None]],
+    stop: asyncio.Event,
+    halt: asyncio.Event,
+    *,
+    within: float,
 ) -> None:
-    """Run all; after `stop` give them a while, then cut them off."""
+    """Run all; after `stop` give them a while, then cut them off.
+
+    `halt` is what the work itself looks at: a library under it may swallow a cancellation, and then
+    only this ends its loop.
+    """
     tasks = [asyncio.create_task(each) for each in work]
     stopping = asyncio.create_task(stop.wait(), name="stop")
     try:
@@ -222,19 +231,20 @@ async def _supervise(
             done, _ = await asyncio.wait({*pending, stopping}, return_when=asyncio.FIRST_COMPLETED)
             pending -= done
             _raise_first(done - {stopping})
+        halt.set()
         if pending:
             done, _ = await asyncio.wait(pending, timeout=within)
             _raise_first(done)
     finally:
-        stopping.cancel()
-        for task in tasks:
+        halt.set()
+        for task in (stopping, *tasks):
             task.cancel()
-        await asyncio.gather(*tasks, stopping, return_exceptions=True)
+        await asyncio.wait([stopping, *tasks], timeout=within)
 
 
 def _raise_first(done: set[asyncio.Task[Any]]) -> None:
     for task in done:
-        error = task.exception()
+        error = None if task.cancelled() else task.exception()
         if isinstance(error, BaseExceptionGroup):
             error = _innermost(error)
         if error is not None:

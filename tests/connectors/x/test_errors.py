@@ -37,7 +37,12 @@ ROWS = [
     (401, HTML, "<h1>no</h1>", AccessDenied),
     (402, JSON, '{"title": "CreditsDepleted"}', BudgetExhausted),
     (402, HTML, "<h1>pay</h1>", BudgetExhausted),
-    (403, JSON, said("You are not allowed to create a Tweet with duplicate content."), DuplicateText),
+    (
+        403,
+        JSON,
+        said("You are not allowed to create a Tweet with duplicate content."),
+        DuplicateText,
+    ),
     (403, JSON, said("reply to a Tweet that is deleted or not visible to you."), TargetGone),
     (403, JSON, said("You cannot send a Direct Message to this user."), TargetGone),
     (403, JSON, said("Your account is suspended."), AccessDenied),
