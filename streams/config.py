@@ -33,8 +33,8 @@ class WorkerConfig:
     drain_budget: float = 8.0
     """Seconds that work in hand may take after SIGTERM; then the process leaves without acks."""
     batch_size: int = 500
-    batch_within: float = 0.005
-    """Seconds to wait for more records; this is latency at low load."""
+    batch_within: float = 0.02
+    """Seconds to wait for more records: latency at low load, and the size of batches at high."""
     triage_budget: float = 30.0
     """Seconds for the triage of one batch; what hangs longer counts as failed triage."""
     triage_budget_each: float = 1.0

@@ -18,6 +18,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerClosed
 
+from careline.runtime.errors import PermanentError
 from careline.runtime.kafka_errors import Unavailable, translated
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _LINGER_MS: Final = 2
 _BATCH_BYTES: Final = 256 * 1024  # well below the topics' max.message.bytes
 _REQUEST_BYTES: Final = 1024 * 1024
+_RECORD_BYTES: Final = 1_000_000  # of a value; the topics take 1 MiB with key and headers
 _BACKOFF_MS: Final = 250
 _CLOSE_TIMEOUT_S: Final = 2.0
 
@@ -85,7 +87,12 @@ class Producer:
         """Send records in order and return the offset of the first once all are acknowledged.
 
         Raises ``Unavailable`` when that is unknown; a part from the front may then be written.
+        Raises ``PermanentError``, before anything is sent, if a record is too large.
         """
+        if not packed:
+            raise ValueError("nothing to send")
+        if max(len(one.value) for one in packed) > _RECORD_BYTES:
+            raise PermanentError(f"{topic}[{partition}]: a record is larger than the topic takes")
         first: int | None = None
         start = 0
         while start < len(packed):
@@ -107,9 +114,7 @@ class Producer:
             offset = await self._acknowledged(producer, future, topic, partition)
             first = offset if first is None else first
             start = end
-        if first is None:
-            raise ValueError("nothing to send")
-        return first
+        return first if first is not None else -1
 
     async def _current(self) -> AIOKafkaProducer:
         if self._producer is not None:
