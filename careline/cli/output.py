@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
@@ -30,6 +31,7 @@ Json = Annotated[
     ),
 ]
 
+_PLAIN_EVERY_S: Final = 15.0
 _COLOURS: Final = {"green": "32", "yellow": "33", "red": "31", "bold": "1", "dim": "2"}
 
 
@@ -78,12 +80,13 @@ def table(rows: Sequence[Sequence[str]], *, gap: int = 2) -> list[str]:
 
 
 class Progress:
-    """One line on a terminal that is drawn over itself; silence elsewhere."""
+    """One line on a terminal that is drawn over itself; elsewhere a plain line now and then."""
 
     def __init__(self) -> None:
         """Find out whether anybody looks."""
         self._live = sys.stderr.isatty()
         self._drawn = 0
+        self._told_at = time.monotonic()
 
     def show(self, text: str) -> None:
         """Draw the line anew."""
@@ -91,6 +94,9 @@ class Progress:
             sys.stderr.write("\r" + text.ljust(self._drawn))
             sys.stderr.flush()
             self._drawn = len(text)
+        elif time.monotonic() - self._told_at >= _PLAIN_EVERY_S:
+            self._told_at = time.monotonic()
+            tell(text)
 
     def clear(self) -> None:
         """Take the line away."""

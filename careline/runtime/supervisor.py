@@ -1,5 +1,4 @@
-"""Keeps the roles of one machine running: starts each as a child process, restarts the dead, stops
-all together.
+"""Keeps the roles of one machine running, as child processes that start and stop together.
 
 Promise: a role that dies is started again, after a pause that doubles up to a bound and is short
 again once it has run well; a role that says by exit code 2 that it is set up wrongly is not
