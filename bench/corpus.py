@@ -23,7 +23,8 @@ _FOLLOW_UP_SHARE: Final = 0.15
 _BEGIN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 _OPENERS: Final = (
-    "", "", "", "hi, ", "Hello, ", "hey guys ", "so ", "ok ", "Good morning. ", "UGH ", "seriously, ",
+    "", "", "", "hi, ", "Hello, ", "hey guys ", "so ", "ok ", "Good morning. ", "UGH ",
+    "seriously, ",
 )  # fmt: skip
 _PROBLEMS: Final = (
     "my order {n} still has not arrived and the tracking page shows nothing since {day}",
@@ -50,13 +51,15 @@ _DETAILS: Final = (
     " Reinstalled, restarted, even took the battery out.", " See https://example.com/s/{n}",
 )  # fmt: skip
 _CLOSERS: Final = (
-    "", "", "", " Please help", " thanks", " Not happy.", " 😡", " any idea?", " This is a joke.", "!!!",
-    " Worst service ever", " Can someone DM me?",
+    "", "", "", " Please help", " thanks", " Not happy.", " 😡", " any idea?", "!!!",
+    " This is a joke.",    " Worst service ever", " Can someone DM me?",
 )  # fmt: skip
 _OTHERS: Final = (
-    "thank you so much, it works again ❤️", "just landed, great crew on flight {n}", "ok", "done, sent you a DM",
-    "lol", "love the new update, number {n} is my favourite", "Good night everyone", "that's the one, {n}",
-    "thanks {k} times over, you sorted it in minutes 👍", "we had a wonderful day in shop {n}, see you on {day}",
+    "thank you so much, it works again ❤️", "just landed, great crew on flight {n}", "ok",
+    "done, sent you a DM", "lol", "love the new update, number {n} is my favourite",
+    "Good night everyone", "that's the one, {n}",
+    "thanks {k} times over, you sorted it in minutes 👍",
+    "we had a wonderful day in shop {n}, see you on {day}",
 )  # fmt: skip
 _FOREIGN: Final = (
     "mi pedido {n} no ha llegado todavía, ¿me pueden ayudar por favor?",
@@ -116,7 +119,7 @@ class Corpus:
 
 
 def corpus_of(file: Path | None) -> Corpus:
-    """Return the corpus of a file: JSON lines with a ``text``, or one text a line; gzip or plain."""
+    """Return the corpus of a file: JSON lines with a ``text``, or one text a line."""
     if file is None:
         return Corpus()
     data = file.read_bytes()
@@ -134,4 +137,6 @@ def _text(rng: random.Random) -> str:
         pattern = "".join(rng.choice(part) for part in parts)
     else:
         pattern = rng.choice(_OTHERS if kind < 0.88 else _FOREIGN)
-    return pattern.format(n=rng.randrange(1000, 9_999_999), k=rng.randrange(2, 40), day=rng.choice(_DAYS))
+    return pattern.format(
+        n=rng.randrange(1000, 9_999_999), k=rng.randrange(2, 40), day=rng.choice(_DAYS)
+    )

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from bench.machine import ROOT, cpu_seconds
 from bench.peers import Records, feed
@@ -66,7 +67,7 @@ class Subject:
     log: Path | None = None
     _process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Subject:
+    def __enter__(self) -> Self:
         """Start it."""
         command = tethered([self.python, *self.argv])
         output = self.log.open("ab") if self.log else subprocess.DEVNULL
@@ -100,7 +101,7 @@ class Subject:
     def pid(self) -> int:
         """The process id. Raises RuntimeError if it has ended."""
         if self._process is None or self._process.poll() is not None:
-            raise RuntimeError(f"{self.argv[-1]} ended by itself:\n{self._tail()}")
+            raise RuntimeError(f"{self.argv[-1]} ended by itself:\n{self.tail()}")
         return self._process.pid
 
     def pause(self) -> None:
@@ -111,15 +112,14 @@ class Subject:
         """Let it go on."""
         os.kill(self.pid, signal.SIGCONT)
 
-    def _tail(self) -> str:
+    def tail(self) -> str:
+        """Return the end of its log, for an error."""
         if self.log is None or not self.log.exists():
             return ""
         return self.log.read_text(encoding="utf-8", errors="replace")[-2000:]
 
 
-def speed_of(
-    subject: Subject, work: Work, *, bootstrap: str, done: Callable[[], int]
-) -> Speed:
+def speed_of(subject: Subject, work: Work, *, bootstrap: str, done: Callable[[], int]) -> Speed:
     """Measure a subject that has just been started; ``done`` says how many events are done."""
     feed(bootstrap, work.warm)
     _until(done, work.warm_events, subject, within=_READY_WITHIN_S)
@@ -139,7 +139,7 @@ def _until(done: Callable[[], int], wanted: int, subject: Subject, *, within: fl
     while (found := done()) < wanted:
         if time.monotonic() > deadline:
             raise RuntimeError(
-                f"{subject.argv[1]}: {found} of {wanted} after {within:g} s\n{subject._tail()}"
+                f"{subject.argv[1]}: {found} of {wanted} after {within:g} s\n{subject.tail()}"
             )
         _ = subject.pid
         time.sleep(_POLL_S)

@@ -14,8 +14,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
-from confluent_kafka import Producer, TopicPartition
 from confluent_kafka import Consumer as ConfluentConsumer
+from confluent_kafka import Producer, TopicPartition
 from redis import Redis
 
 from careline.runtime import topics_admin
@@ -100,7 +100,7 @@ def feed(bootstrap: str, topics: Mapping[str, Records]) -> None:
                 value=packed.value,
                 key=packed.key,
                 partition=partition,
-                headers=packed.headers,
+                headers=[*packed.headers],
                 on_delivery=lambda error, _: failed.append(str(error)) if error else None,
             )
             producer.poll(0)

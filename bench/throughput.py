@@ -11,15 +11,13 @@ import mmap
 import struct
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import AbstractContextManager, contextmanager
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench.corpus import Corpus
 from bench.measure import Speed, Subject, Work, speed_of
-from bench.peers import PARTITIONS, Progress, Records, fresh_topics, ledger, lengths
+from bench.peers import PARTITIONS, Progress, fresh_topics, ledger, lengths
 from careline.triage.rules import RuleTriager
 from schemas.envelope import Packed, pack
 from schemas.identity import shard_of
@@ -32,14 +30,6 @@ NOOP = "faust_doing_nothing"
 QUIX = "quix_streams"
 WARM = 1_000
 _SEED = 1
-
-
-@dataclass(slots=True)
-class Rounds:
-    """The speeds of every subject, round by round, and what they left in `cases.events`."""
-
-    speeds: dict[str, list[Speed]] = field(default_factory=dict)
-    case_events: dict[str, set[int]] = field(default_factory=dict)
 
 
 def received(mention: MentionReceived) -> tuple[int, Packed]:

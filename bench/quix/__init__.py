@@ -1,1 +1,1 @@
-"""Quix Streams doing careline's job, in an environment of its own (it pins an older Kafka client)."""
+"""Quix Streams doing careline's job, in an environment of its own."""

@@ -55,7 +55,7 @@ class Sender:
                 value=one.value,
                 key=one.key,
                 partition=partition,
-                headers=one.headers,
+                headers=[*one.headers],
                 on_delivery=lambda error, message: offsets.append(_offset(error, message)),
             )
         while len(offsets) < len(packed):
@@ -106,7 +106,9 @@ class LedgerSink(BatchingSink):
     def flush(self) -> None:
         """Commit all partitions of the checkpoint in one round trip."""
         try:
-            batches = {partition: _records(batch) for (_, partition), batch in self._batches.items()}
+            batches = {
+                partition: _records(batch) for (_, partition), batch in self._batches.items()
+            }
             if batches:
                 self._run(self._commit(batches))
         finally:

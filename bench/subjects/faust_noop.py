@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import faust
-import uvloop
+import mode.loop
 from pydantic import SecretStr
 
 from schemas.topics import MENTIONS_RECEIVED, MENTIONS_TRIAGED
@@ -32,7 +32,7 @@ def add_counter(app: faust.App, topic: str, counts: memoryview, place: int) -> N
 
 def main(bootstrap: str, counts_file: str) -> int:
     """Run until SIGTERM."""
-    import mode.loop; mode.loop.use("uvloop")
+    mode.loop.use("uvloop")
     with Path(counts_file).open("r+b") as file, mmap.mmap(file.fileno(), 16) as shared:
         counts = memoryview(shared).cast("q")
         app = create_app(

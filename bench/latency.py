@@ -1,0 +1,180 @@
+"""From mention accepted to card accepted, at a steady pace, through every role of the product.
+
+producer of a connector → Kafka → worker → ledger → Kafka → Slack responder → sandbox Slack
+
+Promises: a mention's time begins before its record is handed to the producer and ends when the
+sandbox's Slack has taken the card; both by this machine's wall clock, and the end from Slack's
+history, never from the product. A mention without a card is an error, never left out of a figure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+from bench.corpus import Corpus
+from bench.machine import ROOT
+from bench.measure import Subject
+from bench.peers import PARTITIONS, fresh_topics, ledger
+from bench.throughput import received
+from careline.runtime.kafka import Producer
+from careline.runtime.tether import tethered
+from careline.triage.rules import RuleTriager
+from schemas.identity import case_id
+from schemas.mentions import MentionReceived
+from schemas.topics import MENTIONS_RECEIVED
+
+ACCOUNTS: Final = tuple(f"brand{number}" for number in range(8))
+"""Each has a channel of its own, as the queues of a brand have."""
+_SEED: Final = 2
+_WARM: Final = 100
+_CARDS_WITHIN_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """Milliseconds from mention accepted to card accepted."""
+
+    per_second: float
+    cards: int
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+async def latency(
+    corpus: Corpus, *, bootstrap: str, per_second: float, seconds: float, log: Path
+) -> Latency:
+    """Measure; the broker runs already."""
+    await fresh_topics(bootstrap)
+    mentions = _queries(corpus, _WARM + int(per_second * seconds))
+    async with ledger() as url, _sandbox() as slack:
+        settings = {
+            "bot_token": slack["slack_bot_token"],
+            "app_token": slack["slack_app_token"],
+            "base_url": slack["slack_api_url"],
+            "kafka": bootstrap,
+            "redis": url,
+            "paced": False,
+            "channels": {f"{each}:public": each for each in ACCOUNTS} | {"ops": "ops"},
+        }
+        responder = ["-m", "bench.subjects.responder", json.dumps(settings)]
+        worker = ["-m", "bench.subjects.worker", bootstrap, url]
+        with Subject(worker, log=log), Subject(responder, log=log):
+            producer = Producer(bootstrap, client_id="bench-connector")
+            await producer.start()
+            try:
+                warm = await _publish(producer, mentions[:_WARM], per_second)
+                await _accepted(slack["control_url"], warm)
+                sent = await _publish(producer, mentions[_WARM:], per_second)
+                accepted = await _accepted(slack["control_url"], sent)
+            finally:
+                await producer.stop()
+    taken = sorted((accepted[case] - begin) * 1000 for case, begin in sent.items())
+    return Latency(
+        per_second=per_second,
+        cards=len(taken),
+        p50_ms=_percentile(taken, 50),
+        p90_ms=_percentile(taken, 90),
+        p99_ms=_percentile(taken, 99),
+        max_ms=round(taken[-1], 1),
+    )
+
+
+def _queries(corpus: Corpus, count: int) -> list[MentionReceived]:
+    """Return mentions that open a case each, so that each has a card to wait for."""
+    triager = RuleTriager()
+    queries = (
+        each
+        for each in corpus.mentions(count * 4, seed=_SEED)
+        if each.native_id == each.conversation.root and triager.triage(each.text).query
+    )
+    rng = random.Random(_SEED)
+    found = [
+        each.model_copy(update={"account": rng.choice(ACCOUNTS)})
+        for each in itertools.islice(queries, count)
+    ]
+    if len(found) < count:
+        raise RuntimeError(f"the corpus has {len(found)} queries, {count} are needed")
+    return found
+
+
+async def _publish(
+    producer: Producer, mentions: Sequence[MentionReceived], per_second: float
+) -> dict[str, float]:
+    """Send one mention after the other at a steady pace; return when each case's was sent."""
+    sent: dict[str, float] = {}
+    begin = time.monotonic()
+    async with asyncio.TaskGroup() as group:
+        for number, mention in enumerate(mentions):
+            await asyncio.sleep(max(0.0, begin + number / per_second - time.monotonic()))
+            now = time.time()
+            partition, packed = received(mention)
+            case = case_id(
+                mention.line, 1, conversation=mention.conversation.key, partitions=PARTITIONS
+            )
+            sent[case] = now
+            group.create_task(producer.send(MENTIONS_RECEIVED.name, partition, packed))
+    return sent
+
+
+async def _accepted(control: str, wanted: dict[str, float]) -> dict[str, float]:
+    """Return when Slack accepted the card of each case; wait until all are there."""
+    deadline = time.monotonic() + _CARDS_WITHIN_S
+    async with aiohttp.ClientSession() as session:
+        while True:
+            found = await _cards(session, control)
+            missing = wanted.keys() - found.keys()
+            if not missing:
+                return found
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{len(missing)} of {len(wanted)} mentions have no card")
+            await asyncio.sleep(0.5)
+
+
+async def _cards(session: aiohttp.ClientSession, control: str) -> dict[str, float]:
+    query = {"detail": "1", "key": "case", "event_type": "careline_case"}
+    async with session.get(f"{control}/sandbox/summary", params=query) as answer:
+        slack: dict[str, Any] = (await answer.json())["slack"]
+    if slack["duplicates"]:
+        raise RuntimeError(f"{len(slack['duplicates'])} cases have two cards")
+    accepted: dict[str, float] = slack["accepted_at"]
+    return accepted
+
+
+@asynccontextmanager
+async def _sandbox() -> AsyncIterator[dict[str, str]]:
+    channels = [part for each in (*ACCOUNTS, "ops") for part in ("--channel", each)]
+    process = await asyncio.create_subprocess_exec(
+        *tethered([sys.executable, "-m", "careline.sandbox", *channels]),
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(30):
+            line = await process.stdout.readline()
+        yield json.loads(line)
+    finally:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
+
+
+def _percentile(values: Sequence[float], share: int) -> float:
+    return round(values[min(len(values) - 1, len(values) * share // 100)], 1)
