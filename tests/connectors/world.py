@@ -104,13 +104,15 @@ class World:
         found = [unpack(HEARD, record.value) for record in await self.records()]
         return [each for each in found if each.kind != "cursor" and kind in ("", each.kind)]
 
-    async def heard_at_least(self, number: int, *, kind: str = "") -> list[HeardRecord]:
+    async def heard_at_least(
+        self, number: int, *, kind: str = "", within: float = WITHIN_S
+    ) -> list[HeardRecord]:
         """Wait until so many different events were heard."""
 
         async def enough() -> bool:
             return len({each.event_id for each in await self.heard(kind=kind)}) >= number
 
-        await until(enough, f"{number} events heard")
+        await until(enough, f"{number} events heard", within)
         return await self.heard(kind=kind)
 
     async def unreadable(self) -> tuple[list[Record], list[ReportUnreadable]]:
