@@ -87,7 +87,7 @@ async def test_where_search_ends_too_a_gap_is_named() -> None:
 
 async def test_an_edit_keeps_the_first_id_and_counts_its_revision() -> None:
     async with x_stage() as stage:
-        root = _put(stage, "@acme my oder is late")
+        root = _put(stage, "@acme my ordr is late")
         _, cursor = await read_all(stage, "mentions", "0")
         edited = await stage.put(kind="edit", id=root, text="@acme my order is late")
         again = await stage.put(kind="edit", id=root, text="@acme my order is very late")
