@@ -41,6 +41,8 @@ from responders.slack.sweeper import Sweeper
 EXECUTOR: Final = "slack"
 _AGAIN_S: Final = 2.0
 _POLL_S: Final = 1.0
+_UNPACED_AT_ONCE: Final = 8
+"""Messages under way in one channel where nothing limits them; a paced channel has one."""
 _log = structlog.get_logger(__name__)
 
 
@@ -174,6 +176,7 @@ def _responder(
             request_timeout=config.request_timeout,
             landing=config.landing,
             search_every=max(1.0, config.landing),
+            per_lane=1 if config.paced else _UNPACED_AT_ONCE,
         ),
         clock=clock,
     )

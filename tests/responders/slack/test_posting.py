@@ -25,7 +25,7 @@ from tests.responders.slack.builders import Story, a_config, a_mention, a_triage
 from tests.responders.slack.floor import Floor, a_floor, seen, words
 
 POST = "/api/chat.postMessage"
-CARDS = 12
+CARDS = 6
 
 
 def fresh() -> datetime:
