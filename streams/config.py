@@ -33,8 +33,7 @@ class WorkerConfig:
     drain_budget: float = 8.0
     """Seconds that work in hand may take after SIGTERM; then the process leaves without acks."""
     batch_size: int = 500
-    batch_within: float = 0.02
-    """Seconds to wait for more records: latency at low load, and the size of batches at high."""
+    """Records that are dealt with at once, if so many wait."""
     triage_budget: float = 30.0
     """Seconds for the triage of one batch; what hangs longer counts as failed triage."""
     triage_budget_each: float = 1.0

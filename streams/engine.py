@@ -131,7 +131,7 @@ class Engine(mode.Service):  # type: ignore[misc]
         bodies = []
         for name, topic, work, refuse in plan:
             body = Body(name, work, refuse=refuse, drain=self._drain)
-            add_agent(app, topic, body, size=config.batch_size, within=config.batch_within)
+            add_agent(app, topic, body, size=config.batch_size)
             bodies.append(body)
         return tuple(bodies)
 

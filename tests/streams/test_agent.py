@@ -12,12 +12,15 @@ import pytest
 
 from careline.runtime.errors import RetryableError
 from careline.runtime.kafka import Record
-from streams.agent import Body, Drain
+from streams.agent import Body, Drain, waiting
 
 
 def event(offset: int) -> Any:
     """What Faust hands over, as far as the body looks at it."""
+    acked: list[int] = []
     return SimpleNamespace(
+        acked=acked,
+        ack=lambda: acked.append(offset),
         message=SimpleNamespace(
             topic="heard",
             partition=0,
@@ -26,7 +29,7 @@ def event(offset: int) -> Any:
             value=b"%d" % offset,
             headers=[("ce_id", b"1")],
             timestamp=1.5,
-        )
+        ),
     )
 
 
@@ -55,16 +58,19 @@ async def test_a_cancellation_waits_until_the_work_is_done() -> None:
 
     drain = Drain(30, leave=never)
     body = a_body(work, drain=drain)
-    task = asyncio.create_task(body.finish([event(1), event(2)]))
+    events = [event(1), event(2)]
+    task = asyncio.create_task(body.finish(events[0], more=lambda: events[1:]))
     for _ in range(5):
         await asyncio.sleep(0.01)
         task.cancel()
     assert not task.done()
+    assert [each.acked for each in events] == [[], []]
     assert drain.begun
     gate.set()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert done == [1, 2]
+    assert [each.acked for each in events] == [[1], [2]]
     assert body.busy_since is None
     assert body.finished == {("heard", 0): 2}
     drain.end()
@@ -77,11 +83,13 @@ async def test_the_process_leaves_when_the_budget_is_spent() -> None:
         await asyncio.sleep(60)
 
     body = a_body(work, drain=Drain(0.2, leave=lambda _reason: left.set()))
-    task = asyncio.create_task(body.finish([event(1)]))
+    held = event(1)
+    task = asyncio.create_task(body.finish(held))
     await asyncio.sleep(0.01)
     task.cancel()
     assert await asyncio.to_thread(left.wait, 5)
-    assert not task.done(), "nothing was acknowledged"
+    assert not task.done()
+    assert held.acked == []
     for each in asyncio.all_tasks() - {asyncio.current_task()}:
         each.cancel()
 
@@ -94,12 +102,14 @@ async def test_work_that_is_cut_off_from_inside_ends_the_process() -> None:
         await asyncio.sleep(60)
 
     body = a_body(work, drain=Drain(30, leave=leave))
-    finishing = asyncio.ensure_future(body.finish([event(1)]))
+    held = event(1)
+    finishing = asyncio.ensure_future(body.finish(held))
     await asyncio.sleep(0.01)
     inner = next(each for each in asyncio.all_tasks() if each.get_name() == "test batch")
     inner.cancel()
     with pytest.raises(Left, match="cut off"):
         await finishing
+    assert held.acked == []
 
 
 @pytest.mark.parametrize("error", [RetryableError("later"), ConnectionResetError(), TimeoutError()])
@@ -112,7 +122,7 @@ async def test_what_may_go_through_later_is_tried_again_in_place(error: Exceptio
         if tries < 4:
             raise error
 
-    await a_body(work).finish([event(1)])
+    await a_body(work).finish(event(1))
     assert tries == 4
 
 
@@ -131,7 +141,9 @@ async def test_a_record_that_fails_alone_is_refused_and_its_neighbours_go_on() -
             raise RetryableError("later")
         refused.append((record.offset, reason))
 
-    await a_body(work, refuse=refuse).finish([event(offset) for offset in range(1, 6)])
+    await a_body(work, refuse=refuse).finish(
+        event(1), more=lambda: [event(offset) for offset in range(2, 6)]
+    )
     assert done == [1, 2, 4, 5]
     assert refused[1:] == [(3, "unprocessable")]
 
@@ -142,7 +154,7 @@ async def test_a_record_carries_what_kafka_gave() -> None:
     async def work(records: Sequence[Record]) -> None:
         seen.extend(records)
 
-    await a_body(work).finish([event(9)])
+    await a_body(work).finish(event(9))
     assert seen == [
         Record(
             topic="heard",
@@ -154,3 +166,58 @@ async def test_a_record_carries_what_kafka_gave() -> None:
             timestamp_ms=1500,
         )
     ]
+
+
+class Queue:
+    """A channel's queue with what Faust put there."""
+
+    def __init__(self, events: list[Any]) -> None:
+        self._events = events
+
+    def qsize(self) -> int:
+        return len(self._events)
+
+    def get_nowait(self) -> Any:
+        found = self._events.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+def a_stream(events: list[Any], *, active: bool = True) -> Any:
+    tracked: list[int] = []
+    app = SimpleNamespace(
+        consumer_generation_id=2,
+        flow_control=SimpleNamespace(is_active=lambda: active),
+        consumer=SimpleNamespace(track_message=lambda message: tracked.append(message.offset)),
+    )
+    return SimpleNamespace(app=app, channel=SimpleNamespace(queue=Queue(events)), tracked=tracked)
+
+
+def of_generation(offset: int, generation: int) -> Any:
+    found = event(offset)
+    found.message.generation_id = generation
+    found.message.tracked = False
+    return found
+
+
+def test_what_waits_is_taken_in_order_up_to_the_size_of_a_batch() -> None:
+    stream = a_stream([of_generation(offset, 2) for offset in range(5)])
+    assert [each.message.offset for each in waiting(stream, 3)] == [0, 1, 2]
+    assert stream.tracked == [0, 1, 2]
+    assert [each.message.offset for each in waiting(stream, 3)] == [3, 4]
+    assert waiting(stream, 3) == []
+
+
+def test_what_was_fetched_before_a_rebalance_is_neither_worked_on_nor_acknowledged() -> None:
+    stale = of_generation(1, 1)
+    stream = a_stream([stale, of_generation(2, 2)])
+    assert [each.message.offset for each in waiting(stream, 9)] == [2]
+    assert stale.acked == []
+    assert waiting(a_stream([of_generation(1, 2)], active=False), 9) == []
+
+
+def test_an_error_in_the_channel_does_not_cost_what_is_in_hand() -> None:
+    stream = a_stream([of_generation(1, 2), ValueError("thrown in"), of_generation(2, 2)])
+    assert [each.message.offset for each in waiting(stream, 9)] == [1]
+    assert [each.message.offset for each in waiting(stream, 9)] == [2]

@@ -29,8 +29,8 @@ FORBIDDEN = {
     "page",
     "command",
     "items",
-    "events",
     "take",
+    "take_events",
     "take_with_timestamp",
 }
 
@@ -96,8 +96,10 @@ def test_the_agents_body_only_hands_over_to_the_total_one() -> None:
     )
     (loop,) = carry.body
     assert isinstance(loop, ast.AsyncFor)
-    assert ast.unparse(loop.iter) == "stream.take_events(size, within=within)"
-    assert [ast.unparse(line) for line in loop.body] == ["await body.finish(events)"]
+    assert ast.unparse(loop.iter) == "stream.events()"
+    assert [ast.unparse(line) for line in loop.body] == [
+        "await body.finish(event, more=partial(waiting, stream, size - 1))"
+    ]
 
 
 def test_each_topic_has_one_agent() -> None:
