@@ -7,7 +7,6 @@ do not. Its model is read once, at the first text that needs it, and sees at mos
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -58,9 +57,13 @@ def _common() -> dict[str, tuple[str, ...]]:
 def _by_common_words(tokens: list[str]) -> str | None:
     """Return the language whose everyday words clearly prevail, if one does."""
     common = _common()
-    votes = Counter(language for token in tokens for language in common.get(token, ()))
-    ranked = votes.most_common(2)
-    if not ranked or ranked[0][1] < _COMMON_MIN:
+    votes: dict[str, int] = {}
+    for token in tokens:
+        for language in common.get(token, ()):
+            votes[language] = votes.get(language, 0) + 1
+    if not votes:
         return None
-    second = ranked[1][1] if len(ranked) > 1 else 0
-    return ranked[0][0] if ranked[0][1] >= _LEAD_MIN * second + 1 else None
+    first = max(votes, key=votes.__getitem__)
+    most = votes.pop(first)
+    second = max(votes.values(), default=0)
+    return first if most >= max(_COMMON_MIN, _LEAD_MIN * second + 1) else None

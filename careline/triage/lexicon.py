@@ -84,7 +84,16 @@ class Lexicon:
 
     def phrases(self, tokens: list[str], start: int, entry: Entry) -> Iterable[Sign]:
         """Give the phrases that begin at a word."""
-        return [sign for steps, sign in entry.phrases if _follows(tokens, start + 1, steps)]
+        at = start + 1
+        if at >= len(tokens):
+            return ()
+        follower = tokens[at]
+        # Nearly all phrases fail at their second word: no call for those.
+        return [
+            sign
+            for steps, sign in entry.phrases
+            if (steps[0].gap or follower.startswith(steps[0].word)) and _follows(tokens, at, steps)
+        ]
 
     def _look_up(self, token: str) -> Entry:
         found = self.words.get(token, NOTHING)
