@@ -7,7 +7,7 @@ only in the commit of its outcome.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Container
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
@@ -67,11 +67,20 @@ class Effects:
         self.executor = executor
         self._ledger = ledger
 
-    async def due(self, shard: int, limit: int = 100) -> list[PendingEffect]:
-        """Return the effects to be looked at now, the longest due first. Raises ``Fenced``."""
+    async def due(
+        self, shard: int, limit: int = 100, *, without: Container[str] = ()
+    ) -> list[PendingEffect]:
+        """Return the effects to be looked at now, the longest due first. Raises ``Fenced``.
+
+        Those of ``without`` are in somebody's hand already and not even parsed.
+        """
         _, micros, *found = await self._ledger.script("effects", shard, "", self.executor, limit)
         now = from_ms(int(micros) / _MS)
-        return [_pending(shard, raw, now) for raw in found[1::2] if raw]
+        return [
+            _pending(shard, raw, now)
+            for name, raw in zip(found[::2], found[1::2], strict=True)
+            if raw and name.decode() not in without
+        ]
 
     async def attempt(self, pending: PendingEffect, *, hold: float) -> Attempt | NotNow:
         """Record an attempt: the call must follow within 2 s, and others wait for ``hold`` s."""

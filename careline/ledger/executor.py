@@ -51,6 +51,8 @@ _LATEST_CALL_S: Final = 2.0
 """Between the recorded attempt and its call; a later call might overlap with somebody's search."""
 _NOT_IN_LOG_S: Final = 0.02
 _POLL_S: Final = 1.0
+_IN_HAND: Final = 16
+"""How many times `at_once` may stand in line in memory; the rest waits in the ledger."""
 
 
 class Performer(Protocol):
@@ -125,6 +127,7 @@ class Executor:
         self._in_hand: set[str] = set()
         self._blocked: dict[str, str] = {}
         self._notified: set[int] = set()
+        self._last = -1
         self._wake = asyncio.Event()
 
     def notify(self, shard: int) -> None:
@@ -145,8 +148,12 @@ class Executor:
                     shards = self._notified & set(self._shards())
                     self._notified.clear()
                 self._wake.clear()
-                for shard in sorted(shards):
+                for shard in sorted(shards, key=lambda one: (one <= self._last, one)):
+                    # Enough stand in line: the next poll goes on with the shard after the last.
+                    if len(self._in_hand) >= self._settings.at_once * _IN_HAND:
+                        break
                     await self._look(shard, calls)
+                    self._last = shard
                 await self._pause(stop, next_poll)
 
     async def _pause(self, stop: asyncio.Event, until: float) -> None:
@@ -160,7 +167,7 @@ class Executor:
 
     async def _look(self, shard: int, calls: asyncio.TaskGroup) -> None:
         try:
-            due = await self.effects.due(shard, self._settings.at_once * 4)
+            due = await self.effects.due(shard, self._settings.at_once * 4, without=self._in_hand)
         except Fenced:
             return  # its owner recovers it; nothing may be attempted meanwhile
         except RetryableError as error:
