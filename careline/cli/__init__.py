@@ -7,6 +7,7 @@ imported, so that a role starts without the demo's code and `--help` without any
 
 from __future__ import annotations
 
+import logging
 import sys
 from importlib import import_module
 from typing import Final
@@ -53,6 +54,8 @@ def build(given: list[str]) -> typer.Typer:
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and leave with its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
+    # Libraries' warnings would stand between a person and the one line; roles set up their own log.
+    logging.getLogger().addHandler(logging.NullHandler())
     sys.exit(_code_of(given))
 
 

@@ -86,6 +86,13 @@ class LogReader:
             offsets: dict[TopicPartition, int] = await self._connected.end_offsets([where])
         return offsets[where]
 
+    async def ends(self, topic: str, partitions: int) -> list[int]:
+        """Return the end of each partition by one request. Raises ``Unavailable``."""
+        where = [TopicPartition(topic, number) for number in range(partitions)]
+        with translated(topic):
+            offsets: dict[TopicPartition, int] = await self._connected.end_offsets(where)
+        return [offsets[each] for each in where]
+
     async def read(
         self, topic: str, partition: int, start: int, end: int
     ) -> AsyncIterator[list[Record]]:

@@ -39,7 +39,7 @@ _BYTES_PER_PARTITION: Final = 3_000_000
 """
 _SOURCES: Final = ("mentions", "own_posts", "changes")
 _QUIET_S: Final = 1.5
-_LOOK_S: Final = 0.5
+_LOOK_S: Final = 1.0
 _STUCK_S: Final = 120.0
 _READY_S: Final = 90.0
 _SETTLE_S: Final = 60.0
@@ -101,7 +101,7 @@ def stage_plan(plan: StreamPlan) -> StagePlan:
     settings = {
         "CARELINE_LOG_LEVEL": "warning",
         "CARELINE_X__POLL_MIN_SECONDS": "0.1",
-        "CARELINE_X__POLL_MAX_SECONDS": "3",
+        "CARELINE_X__POLL_MAX_SECONDS": "8",
         "CARELINE_X__DIRECT_MESSAGES": "false",
     }
     if plan.direct:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from careline.cli import main
 from tests.support.command import careline
 
 CONFIG = """
@@ -31,18 +32,25 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_help_names_every_command(tmp_path: Path) -> None:
-    ran = careline("--help", cwd=tmp_path)
-    assert ran.code == 0
+def helped(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Ask for help in this process; return it as one line, however wide the terminal is."""
+    with pytest.raises(SystemExit) as end:
+        main([*arguments, "--help"])
+    assert end.value.code == 0
+    return " ".join(capsys.readouterr().out.replace("│", " ").split())
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    text = helped(capsys)
     for command in (*COMMANDS, "topics", "ledger", "case"):
-        assert f" {command} " in ran.out
+        assert f" {command} " in text
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, *VERBS])
-def test_help_of_a_command_shows_an_example_of_itself(command: str, tmp_path: Path) -> None:
-    ran = careline(*command.split(), "--help", cwd=tmp_path)
-    assert ran.code == 0
-    assert f"Example: careline {command}" in " ".join(ran.out.split())
+def test_help_of_a_command_shows_an_example_of_itself(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert f"Example: careline {command}" in helped(capsys, *command.split())
 
 
 def test_version_as_json_is_one_document(tmp_path: Path) -> None:
