@@ -81,7 +81,9 @@ class Epochs:
     """Tells a reader of ``cases.events.v1`` which records are void; one for each partition.
 
     Behind an `EpochStarted` (its offset is the epoch's number) a record of a lower epoch is void:
-    a recovery has not read it, and what it says was decided anew.
+    a recovery has not read it, and what it says was decided anew. That holds for an `EpochStarted`
+    too: it names the last offset that its recovery knew of, and one that lands so late that another
+    recovery has begun since is void, or it would void the life of that other one.
     """
 
     def __init__(self, current: int = -1) -> None:
@@ -89,17 +91,16 @@ class Epochs:
         self.current = current
 
     def admits(self, offset: int, headers: Headers | Iterable[tuple[str, bytes]]) -> bool:
-        """Return whether the record counts; an `EpochStarted` always does."""
+        """Return whether the record counts."""
         headers = tuple(headers)
-        if header(headers, "type") == _EPOCH_TYPE:
-            self.current = max(self.current, offset)
-            return True
+        started = header(headers, "type") == _EPOCH_TYPE
         named = header(headers, "epoch")
         if named is None or not named.isdigit():
+            self.current = max(self.current, offset) if started else self.current
             return True
         epoch = int(named)
         # A sender can only name an epoch that has begun: one is known by its records too.
         if epoch < self.current:
             return False
-        self.current = epoch
+        self.current = offset if started else epoch
         return True

@@ -54,7 +54,11 @@ async def recover(
         return seen
     token = uuid.uuid4().hex
     epoch = await _set_epoch(ledger, shard, seen.value, f"recovering:{token}")
-    n = await _announce(producer, shard, token, clock or SystemClock())
+    known = await reader.end(CASES_EVENTS.name, shard) - 1
+    # Asked behind that look: whoever takes over from here on begins his epoch behind `known`.
+    if (stands := await ledger.fence(shard)).value != epoch:
+        raise Fenced(shard, stands.value)
+    n = await _announce(producer, shard, token, known, clock or SystemClock())
     _log.info("recovery began", shard=shard, epoch=n, found=seen.value or "nothing")
     absorber = await _absorb(ledger, reader, shard, epoch, n)
     for topic in (MENTIONS_TRIAGED.name, CASES_COMMANDS.name):
@@ -108,8 +112,12 @@ async def _set_epoch(
     return found
 
 
-async def _announce(producer: Producer, shard: int, token: str, clock: Clock) -> int:
-    """Append `EpochStarted`; its offset is the number of the new epoch."""
+async def _announce(producer: Producer, shard: int, token: str, known: int, clock: Clock) -> int:
+    """Append `EpochStarted`; its offset is the number of the new epoch.
+
+    It names the last offset known before it: should this recovery be given up and its record land
+    late, behind the epoch of another one, then every reader knows it for void.
+    """
     started = EpochStarted(event_id=token, shard=shard, token=token, at=clock.now())
     packed = pack(
         started,
@@ -119,6 +127,7 @@ async def _announce(producer: Producer, shard: int, token: str, clock: Clock) ->
         subject=shard_tag(shard),
         time=started.at,
         key=shard_tag(shard),
+        extensions={"epoch": str(known)} if known >= 0 else None,
     )
     return await producer.send(CASES_EVENTS.name, shard, packed)
 

@@ -1,7 +1,8 @@
 """The log of record as a reader sees it: without what is void, and each event once.
 
-Promise: behind an `EpochStarted` a record of a lower epoch is void; an event whose version was seen
-is a repeat. What cannot be read is passed over: the ledger, not this reader, keeps the promise.
+Promise: behind an `EpochStarted` a record of a lower epoch is void, even another `EpochStarted`; an
+event whose version was seen is a repeat. What cannot be read is passed over: the ledger, not this
+reader, keeps the promise.
 """
 
 from __future__ import annotations
@@ -41,10 +42,10 @@ class LogView:
                 offset=record.offset,
             )
             return None
+        if self._is_void(record):
+            return None
         if isinstance(body, EpochStarted):
             self._raise_to(record.partition, record.offset)
-            return None
-        if self._is_void(record):
             return None
         return body if self._is_new(body) else None
 

@@ -118,6 +118,21 @@ def test_a_record_of_a_lower_epoch_is_void_behind_an_epoch_started() -> None:
     assert epochs.admits(4, of(2))
 
 
+def test_an_epoch_started_that_lands_behind_a_later_recovery_is_void() -> None:
+    """Found by the simulation: it voided all that the recovery after it had brought about."""
+
+    def started(known: int) -> list[tuple[str, bytes]]:
+        return [("ce_type", b"com.careline.epoch.started.v1"), ("ce_epoch", b"%d" % known)]
+
+    epochs = Epochs()
+    assert epochs.admits(470, started(469))
+    assert epochs.admits(471, [("ce_epoch", b"470")])
+    assert not epochs.admits(495, started(468))
+    assert epochs.admits(496, [("ce_epoch", b"470")])
+    assert epochs.admits(497, started(496))
+    assert not epochs.admits(498, [("ce_epoch", b"470")])
+
+
 def test_a_reader_that_begins_in_the_middle_learns_the_epoch_from_the_records() -> None:
     epochs = Epochs()
     assert epochs.admits(8, [("ce_epoch", b"5")])
