@@ -49,6 +49,14 @@ check: $(STAMP) ## format, lint, types, import rule, dependencies, spelling, Doc
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/python requirements/lock.py --check
 
+.PHONY: simulate
+simulate: $(STAMP) ## the promise under 10,000 schedules of faults in virtual time (ARGS="--schedules 500")
+	$(BIN)/python -m tests.simulation run $(ARGS)
+
+.PHONY: simulate-planted
+simulate-planted: $(STAMP) ## every planted bug: the seed that finds it and what the judge says
+	$(BIN)/python -m tests.simulation planted $(ARGS)
+
 .PHONY: bench
 bench: $(STAMP) ## figures against Faust and Quix Streams, into bench/results.json (needs the real Kafka)
 	$(BIN)/python -m bench $(ARGS)
@@ -71,7 +79,7 @@ clean: ## remove what the tools made, and .venv
 help: ## this menu
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(STAMP): $(LOCKS) pyproject.toml
 	@test -n "$(PYTHON)" || { echo "careline needs Python 3.11 or later: install it, or make PYTHON=/path/to/python" >&2; exit 2; }

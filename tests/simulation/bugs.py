@@ -1,0 +1,282 @@
+"""Bugs to plant: each breaks one rule, by changing one place of the source before it is imported.
+
+Promise: nothing of the product knows of them. A place that is not there any more is an error, so
+that a bug cannot quietly turn into none; `edited` says which rule a bug breaks.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import CodeType, ModuleType
+
+_LEDGER = "careline.ledger."
+_DOMAIN = "careline.domain."
+_SCRIPTS = "tests.simulation."
+"""The scripts in Python, held to the real ones by a test of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One place in one module, and what stands there instead."""
+
+    module: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """One broken rule."""
+
+    name: str
+    edits: tuple[Edit, ...]
+
+
+def _bug(name: str, module: str, old: str, new: str) -> Bug:
+    return Bug(name, (Edit(module, old, new),))
+
+
+BUGS = (
+    _bug(
+        "no fence check in any script",
+        _SCRIPTS + "keys",
+        'found = self.strings.get("epoch")\n        if found is None:',
+        'found = self.strings.get("epoch", b"0@0")\n        if found:\n'
+        '            return True, b"0@0" if found.startswith(b"r") else found\n'
+        "        if found is None:",
+    ),
+    _bug(
+        "the run id of the server is not checked",
+        _SCRIPTS + "keys",
+        "return named is not None and named[1] == self.run_id",
+        "return named is not None",
+    ),
+    _bug(
+        "two recoveries do not fence each other",
+        _SCRIPTS + "model",
+        'if found != args[0] or (args[2] == b"1" and not self.own(found)):',
+        "if False:",
+    ),
+    _bug(
+        "inputs are not replayed in a recovery",
+        _LEDGER + "recovery",
+        "for topic in (MENTIONS_TRIAGED.name, CASES_COMMANDS.name):\n        await _replay_input",
+        "for topic in ():\n        await _replay_input",
+    ),
+    _bug(
+        "the log is not absorbed in a recovery",
+        _LEDGER + "recovery",
+        "_read(reader, shard, topic, start, n + 1)",
+        "_read(reader, shard, topic, n, n + 1)",
+    ),
+    _bug(
+        "effects do not count as attempted after a recovery",
+        _LEDGER + "recovery",
+        "marked = await _mark_unknown(ledger, shard, epoch)",
+        "marked = 0",
+    ),
+    _bug(
+        "a late EpochStarted voids the life that began before it",
+        _LEDGER + "recovery",
+        'extensions={"epoch": str(known)} if known >= 0 else None,',
+        "extensions=None,",
+    ),
+    _bug(
+        "the outbox is trimmed before its acknowledgement",
+        _LEDGER + "outbox",
+        "first = await producer.send_batch(CASES_EVENTS.name, shard, packed)\n",
+        'await ledger.script("trim", shard, fence.value, entries[-1][0], -1)\n'
+        "        first = await producer.send_batch(CASES_EVENTS.name, shard, packed)\n",
+    ),
+    _bug(
+        "void records are absorbed",
+        _LEDGER + "outbox",
+        "if epoch < self.current:",
+        "if epoch < -1:",
+    ),
+    _bug(
+        "the outbox stamps no epoch of its own",
+        _LEDGER + "outbox",
+        '("ce_epoch", b"%d" % epoch)',
+        '("ce_epoch", b"%d" % 10**9)',
+    ),
+    _bug(
+        "a cause cut off in the log is absorbed as it is",
+        _LEDGER + "absorb",
+        "return len(self.events) >= self.parts",
+        "return True",
+    ),
+    _bug(
+        "causes are not recorded",
+        _SCRIPTS + "commit_model",
+        'self.hash("causes")[cause] = digest + b"|" + result',
+        "pass",
+    ),
+    _bug(
+        "the last event decided on is not compared",
+        _SCRIPTS + "commit_model",
+        '(heads.get(case) or self.get("heads", case) or b"") != expected',
+        "False",
+    ),
+    Bug(
+        "a conflict is taken for done, and `in` moves past it",
+        (
+            Edit(_LEDGER + "batch", "if letter not in _SETTLED:", 'if letter == "?":'),
+            Edit(
+                _SCRIPTS + "commit_model",
+                "last = min(last, conflict - 1) if place == 0 else sequence.seen",
+                "pass",
+            ),
+        ),
+    ),
+    _bug(
+        "input out of sequence is accepted",
+        _SCRIPTS + "commit_model",
+        "if seen is not None and int(first) > seen + 1:",
+        "if False:",
+    ),
+    _bug(
+        "what triage passed over is not noticed",
+        _LEDGER + "batch",
+        "        last = snapshot.source_seen\n        for item in self.items:",
+        "        return None\n        last = snapshot.source_seen\n        for item in self.items:",
+    ),
+    _bug(
+        "a due entry is taken out when it is read",
+        _SCRIPTS + "model",
+        'answer += (case, self.get("heads", case) or b"", self.get("cases", case) or b"")',
+        'self.zsets["due"].pop(case)\n            '
+        'answer += (case, self.get("heads", case) or b"", self.get("cases", case) or b"")',
+    ),
+    Bug(
+        "an unknown outcome is tried again without a search",
+        (
+            Edit(
+                _LEDGER + "executor",
+                "if pending.unknown and not await self._searched(pending, case):",
+                "if False:",
+            ),
+            Edit(_SCRIPTS + "model", 'if record.unknown == b"1":', "if False:"),
+        ),
+    ),
+    _bug(
+        "the search comes before a late call may have landed",
+        _LEDGER + "executor",
+        "if too_early > 0:",
+        "if too_early > 35:",
+    ),
+    _bug(
+        "an effect starts before its event is in the log",
+        _SCRIPTS + "model",
+        "if record.outbox and sent < stream_id(record.outbox):",
+        "if False:",
+    ),
+    _bug(
+        "a reply is sent after its time",
+        _SCRIPTS + "model",
+        "if record.not_after and now > int(record.not_after):",
+        "if False:",
+    ),
+    _bug(
+        "an own post does not cancel the reply in flight",
+        _DOMAIN + "derive",
+        'return _pointless(case, event.covers, "answered meanwhile")',
+        "return ()",
+    ),
+    _bug(
+        "a lease expires while a reply is in flight",
+        _DOMAIN + "steps",
+        "if case.claim is not None and not sending and not snoozed:",
+        "if case.claim is not None and not snoozed:",
+    ),
+    _bug(
+        "a second reply is accepted while one is in flight",
+        _DOMAIN + "decide_commands",
+        "    if case.reply is not None:\n        return e.Refusal.REPLY_IN_FLIGHT",
+        "    if False:\n        return e.Refusal.REPLY_IN_FLIGHT",
+    ),
+    _bug(
+        "a resolve closes what its sender's card did not show",
+        _DOMAIN + "decide_commands",
+        "        return e.Refusal.REPLY_IN_FLIGHT\n    covers = tuple(\n"
+        "        found.mention_id for found in case.open_obligations "
+        "if found.mention_id in command.covers",
+        "        return e.Refusal.REPLY_IN_FLIGHT\n    covers = tuple(\n"
+        "        found.mention_id for found in case.open_obligations if found.mention_id",
+    ),
+    _bug(
+        "a command is carried out after its time",
+        _DOMAIN + "decide_commands",
+        "if command.not_after is not None and draft.now > command.not_after:",
+        "if False:",
+    ),
+    _bug(
+        "a claim takes a case away from its holder",
+        _DOMAIN + "decide_commands",
+        "    if claim is None or actor.kind not in _HOLDERS_ONLY:",
+        "    if True:",
+    ),
+    _bug(
+        "the ladder ends after its last step",
+        _DOMAIN + "steps",
+        "if case.ladder is not None:",
+        "if case.ladder is not None and not case.ladder.exhausted:",
+    ),
+    _bug(
+        "an own post heard before its mention is forgotten",
+        _LEDGER + "deciding",
+        'self.puts.append(Put("awaited", target_id, post.native_id.encode()))',
+        "pass",
+    ),
+)
+
+
+class _Loader(importlib.machinery.SourceFileLoader):
+    """Loads a module's source with its edits, and never its cached byte code."""
+
+    def __init__(self, name: str, path: str, edits: Sequence[Edit]) -> None:
+        super().__init__(name, path)
+        self._edits = edits
+
+    def get_code(self, _: str) -> CodeType:
+        """Compile the edited source."""
+        source = self.get_data(self.path).decode()
+        for edit in self._edits:
+            if source.count(edit.old) != 1:
+                raise LookupError(f"{edit.module} has no single place {edit.old!r}")
+            source = source.replace(edit.old, edit.new)
+        return compile(source, self.path, "exec", dont_inherit=True)
+
+
+class Planter(importlib.abc.MetaPathFinder):
+    """Finds the edited modules before anybody else does."""
+
+    def __init__(self, bug: Bug) -> None:
+        """Plant this bug."""
+        self._edits: dict[str, list[Edit]] = {}
+        for edit in bug.edits:
+            self._edits.setdefault(edit.module, []).append(edit)
+
+    def plant(self) -> None:
+        """Change everything that is imported from here on."""
+        early = sorted(self._edits.keys() & sys.modules.keys())
+        if early:
+            raise RuntimeError(f"imported already: {early}")
+        sys.meta_path.insert(0, self)
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, _: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Return the spec of an edited module; None for all others."""
+        if fullname not in self._edits:
+            return None
+        found = importlib.machinery.PathFinder.find_spec(fullname, path)
+        if found is None or found.origin is None:
+            return None
+        loader = _Loader(fullname, found.origin, self._edits[fullname])
+        return importlib.util.spec_from_file_location(fullname, found.origin, loader=loader)

@@ -1,0 +1,245 @@
+# ruff: noqa: T201 - a command line prints
+"""The command line: ``run`` many schedules, ``tell`` one, ``planted`` for all the bugs.
+
+Promise: every figure printed is of schedules that were really played; a failing seed is played
+again, shortened, and its story printed with the command that plays it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from tests.simulation.bugs import BUGS, Planter
+
+_STORY_LINES = 60
+_HUNTED = 400
+_CHUNK = 25
+
+
+def main(args: Sequence[str]) -> int:
+    """Do what the arguments say; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="play many schedules")
+    run.add_argument("--schedules", type=int, default=10_000)
+    run.add_argument("--first", type=int, default=0)
+    run.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    tell = commands.add_parser("tell", help="play one seed and print its story")
+    tell.add_argument("seed", type=int)
+    tell.add_argument("--authors", type=int)
+    tell.add_argument("--without", type=_numbers, default=())
+    tell.add_argument("--bug", type=int)
+    tell.add_argument("--all", action="store_true", help="the whole story")
+    planted = commands.add_parser("planted", help="find every planted bug")
+    planted.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    planted.add_argument("--only", type=_numbers)
+    hunt = commands.add_parser("hunt", help="find one planted bug; prints JSON")
+    hunt.add_argument("bug", type=int)
+    hunt.add_argument("--seeds", type=int, default=_HUNTED)
+    chunk = commands.add_parser("chunk", help="play some seeds; prints JSON lines")
+    chunk.add_argument("first", type=int)
+    chunk.add_argument("step", type=int)
+    chunk.add_argument("last", type=int)
+    chosen = parser.parse_args(args)
+    match chosen.command:
+        case "run":
+            return _run(chosen.first, chosen.schedules, chosen.jobs)
+        case "tell":
+            return _tell(chosen)
+        case "planted":
+            return _planted(chosen.jobs, chosen.only)
+        case "hunt":
+            return _hunt(chosen.bug, chosen.seeds)
+        case _:
+            return _chunk(range(chosen.first, chosen.last, chosen.step))
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(",") if part)
+
+
+# -- many schedules -------------------------------------------------------------------------------
+
+
+def _run(first: int, schedules: int, jobs: int) -> int:
+    begun = time.monotonic()
+    last = first + schedules
+    with ThreadPoolExecutor(jobs) as pool:
+        reports = pool.map(lambda job: _child("chunk", first + job, jobs, last), range(jobs))
+        found = [json.loads(line) for report in reports for line in report.splitlines()]
+    took = time.monotonic() - begun
+    sums = {
+        name: sum(one[name] for one in found)
+        for name in ("cases", "queries", "answered", "closed", "open", "unanswered", "duplicates")
+    }
+    failing = sorted((one for one in found if one["problems"]), key=lambda one: one["seed"])
+    words = ", ".join(f"{sums[name]:,} {name}" for name in sums)
+    faults = sum(one["faults"] for one in found)
+    print(f"{len(found):,} schedules, {faults:,} faults: {words}")
+    print(f"{took:.1f} s on {jobs} processes, {took / max(len(found), 1) * 1000:.1f} ms a schedule")
+    print(f"{len(failing)} schedules broke the promise")
+    if len(found) != schedules:
+        print(f"only {len(found)} of {schedules} schedules came to an end")
+        return 1
+    for one in failing[:10]:
+        print(f"  seed {one['seed']}: {one['problems'][0]}")
+    if failing:
+        return _shortened(failing[0]["seed"])
+    return 0
+
+
+def _child(*args: object) -> str:
+    command = [sys.executable, "-m", "tests.simulation", *map(str, args)]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def _chunk(seeds: Collection[int]) -> int:
+    from tests.simulation.schedule import play, quiet  # noqa: PLC0415 - a bug may be planted first
+
+    quiet()
+    for seed in seeds:
+        played = play(seed)
+        verdict = played.verdict
+        facts = {name: getattr(verdict, name) for name in verdict.__slots__ if name != "problems"}
+        facts |= {"seed": seed, "faults": len(played.faults), "problems": verdict.problems[:5]}
+        print(json.dumps(facts))
+    return 0
+
+
+# -- one schedule ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Short:
+    authors: int
+    without: tuple[int, ...]
+
+
+def _smaller(short: _Short, faults: Sequence[int]) -> Iterator[_Short]:
+    for size in (short.authors // 4, short.authors // 2, short.authors * 3 // 4):
+        if 0 < size < short.authors:
+            yield _Short(size, short.without)
+    for fault in faults:
+        yield _Short(short.authors, (*short.without, fault))
+
+
+def _shortened(seed: int) -> int:
+    """Leave out authors and faults as long as something is still broken, then tell the rest."""
+    from tests.simulation.schedule import AUTHORS, play, quiet  # noqa: PLC0415
+
+    quiet()
+    short = _Short(AUTHORS, ())
+    faults = [fault.number for fault in play(seed).faults]
+    smaller = True
+    while smaller:
+        smaller = False
+        for candidate in _smaller(short, [one for one in faults if one not in short.without]):
+            played = play(seed, authors=candidate.authors, without=candidate.without)
+            if played.verdict.problems:
+                short, smaller = candidate, True
+                break
+    return _story(seed, short, everything=False)
+
+
+def _tell(chosen: argparse.Namespace) -> int:
+    if chosen.bug is not None:
+        Planter(BUGS[chosen.bug]).plant()
+    from tests.simulation.schedule import AUTHORS, quiet  # noqa: PLC0415
+
+    quiet()
+    short = _Short(chosen.authors or AUTHORS, tuple(chosen.without))
+    return _story(chosen.seed, short, everything=chosen.all)
+
+
+def _story(seed: int, short: _Short, *, everything: bool) -> int:
+    from tests.simulation.schedule import play  # noqa: PLC0415
+
+    played = play(seed, authors=short.authors, without=short.without, telling=True)
+    left_out = ",".join(map(str, short.without))
+    command = f"python -m tests.simulation tell {seed} --authors {short.authors}"
+    print(f"\n{command}" + (f" --without {left_out}" if left_out else ""))
+    cases = {problem.partition(":")[0] for problem in played.verdict.problems}
+    lines = [
+        f"{at / 1e6:10.3f} s  {text}"
+        for at, text in played.story
+        if everything or _concerns(text, cases)
+    ]
+    shown = lines if everything else lines[-_STORY_LINES:]
+    print(*shown, sep="\n")
+    print(*(played.verdict.problems or ["nothing is broken"]), sep="\n")
+    print(f"fingerprint {played.fingerprint}")
+    return 1 if played.verdict.problems else 0
+
+
+_TOLD = (
+    "***",
+    "recover",
+    "owns",
+    "failover",
+    "Redis",
+    "under way",
+    "breaks",
+    "dies",
+    "no work",
+)
+
+
+def _concerns(text: str, cases: Collection[str]) -> bool:
+    return any(word in text for word in _TOLD) or any(case in text for case in cases)
+
+
+# -- planted bugs ---------------------------------------------------------------------------------
+
+
+def _planted(jobs: int, only: Sequence[int] | None) -> int:
+    numbers = list(range(len(BUGS))) if only is None else list(only)
+    caught = 0
+    with ThreadPoolExecutor(jobs) as pool:
+        for number, report in zip(
+            numbers, pool.map(lambda number: _child("hunt", number), numbers), strict=True
+        ):
+            found = json.loads(report)
+            caught += found["replays"]
+            print(f"{number:3} {BUGS[number].name}")
+            if found["seed"] is None:
+                print(f"      NOT CAUGHT in {found['played']} schedules")
+            else:
+                print(f"      seed {found['seed']} ({found['count']} problems), {found['again']}")
+                print(f"      {found['problem']}", flush=True)
+    print(f"{caught} of {len(numbers)} planted bugs caught, each by a seed that replays")
+    return 0 if caught == len(numbers) else 1
+
+
+def _hunt(number: int, seeds: int) -> int:
+    Planter(BUGS[number]).plant()
+    from tests.simulation.schedule import play, quiet  # noqa: PLC0415
+
+    quiet()
+    found: dict[str, object] = {"seed": None, "replays": False, "played": seeds}
+    for seed in range(seeds):
+        played = play(seed)
+        if not played.verdict.problems:
+            continue
+        again = play(seed)
+        same = (again.fingerprint, again.verdict.problems) == (
+            played.fingerprint,
+            played.verdict.problems,
+        )
+        found = {
+            "seed": seed,
+            "count": len(played.verdict.problems),
+            "problem": played.verdict.problems[0],
+            "replays": same,
+            "again": "replays" if same else "DOES NOT REPLAY",
+        }
+        break
+    print(json.dumps(found))
+    return 0

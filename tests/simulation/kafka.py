@@ -1,0 +1,150 @@
+"""The log: acknowledged records are kept, everything else about it may go wrong.
+
+Promises: an acknowledged batch stands in the topic for good and in order. A call may fail with
+nothing written, with everything written, with only its first records written, or be written long
+after the caller has given up; the caller is told the same error each time.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from careline.runtime.kafka import Record
+from careline.runtime.kafka_errors import Unavailable
+from schemas.envelope import Packed
+from tests.simulation.world import SECOND, Process, Signal, Waiting, World
+
+GIVE_UP = 30 * SECOND
+
+
+class Kafka:
+    """Topics of one partition each."""
+
+    def __init__(self, world: World) -> None:
+        """Begin empty."""
+        self.world = world
+        self.topics: dict[str, list[Record]] = {}
+        self.signals: dict[str, Signal] = {}
+        self.trouble = 0.0
+        """The share of sends that do not go well."""
+        self.late_next = ""
+        """The topic whose next send lands long after everybody has given it up."""
+        self._dice: random.Random = world.dice("kafka")
+
+    def records(self, topic: str) -> list[Record]:
+        """Return all of a topic."""
+        return self.topics.setdefault(topic, [])
+
+    def signal(self, topic: str) -> Signal:
+        """Return what fires when a topic grows."""
+        return self.signals.setdefault(topic, Signal())
+
+    def append(self, topic: str, packed: Sequence[Packed]) -> int:
+        """Write records; return the offset of the first."""
+        records = self.records(topic)
+        first = len(records)
+        stamp = self.world.micros() // 1000
+        for offset, one in enumerate(packed, first):
+            records.append(
+                Record(
+                    topic=topic,
+                    partition=0,
+                    offset=offset,
+                    key=one.key,
+                    value=one.value,
+                    headers=tuple(one.headers),
+                    timestamp_ms=stamp,
+                )
+            )
+        self.signal(topic).fire(self.world)
+        return first
+
+    def send(self, topic: str, packed: Sequence[Packed]) -> Waiting[int]:
+        """Send a batch; the answer is the offset of its first record."""
+        dice, world = self._dice, self.world
+        there = dice.randint(300, 9_000)
+        fate = dice.random()
+
+        def begin(process: Process) -> None:
+            def arrive() -> None:
+                first = self.append(topic, packed)
+                back = 0 if dice.random() < 0.8 else dice.randint(200, 50_000)
+                if back:
+                    process.later(back, first)
+                else:
+                    process.resume(first)
+
+            late_now = topic == self.late_next
+            if fate >= self.trouble and not late_now:
+                world.after(there, arrive)
+                return
+            error = Unavailable("the broker did not answer")
+            kind = "late" if late_now else dice.choice(("nothing", "cut", "part", "late"))
+            self.late_next = "" if late_now else self.late_next
+            if kind == "cut":
+                world.after(there, lambda: _ignored(self.append(topic, packed)))
+            elif kind == "part":
+                part = packed[: dice.randint(0, len(packed))]
+                world.after(there, lambda: _ignored(self.append(topic, part)))
+            elif kind == "late":
+                late = dice.randint(SECOND, 2 * GIVE_UP)
+                world.tell(
+                    f"a send of {len(packed)} to {topic} is under way for {late / 1e6:.0f} s"
+                )
+                world.after(late, lambda: _ignored(self.append(topic, packed)))
+                process.later(min(late, GIVE_UP), error=error)
+                return
+            process.later(there + dice.randint(0, 3 * SECOND), error=error)
+
+        return Waiting(begin)
+
+
+def _ignored(_: object) -> None:
+    """Take an answer that nobody waits for."""
+
+
+class SimProducer:
+    """What careline needs of `careline.runtime.kafka.Producer`."""
+
+    def __init__(self, kafka: Kafka) -> None:
+        """Send to this log."""
+        self._kafka = kafka
+
+    async def send(self, topic: str, _: int, packed: Packed) -> int:
+        """Send one record."""
+        return await self._kafka.send(topic, [packed])
+
+    async def send_batch(self, topic: str, _: int, packed: Sequence[Packed]) -> int:
+        """Send several in order."""
+        return await self._kafka.send(topic, packed)
+
+
+class SimReader:
+    """What careline needs of `careline.runtime.kafka.LogReader`."""
+
+    def __init__(self, kafka: Kafka) -> None:
+        """Read this log."""
+        self._kafka = kafka
+        self._dice = kafka.world.dice("reader")
+
+    async def beginning(self, _topic: str, _partition: int) -> int:
+        """Return the first offset: nothing is ever deleted here."""
+        return 0
+
+    async def end(self, topic: str, _: int) -> int:
+        """Return the offset of the next record."""
+        return len(self._kafka.records(topic))
+
+    async def read(self, topic: str, _: int, start: int, end: int) -> AsyncIterator[list[Record]]:
+        """Yield the records of a range in batches."""
+        while start < end:
+            await _pause(self._dice.randint(300, 5_000))
+            batch = self._kafka.records(topic)[start : min(end, start + self._dice.randint(1, 200))]
+            start += len(batch)
+            yield batch
+
+
+def _pause(micros: int) -> Waiting[Any]:
+    return Waiting(lambda process: process.later(micros))

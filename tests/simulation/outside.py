@@ -1,0 +1,256 @@
+"""Slack and the network: they keep a history, and lie about what they have done.
+
+Promises: what a reader can see stands in `messages` and `posts` with its time. A call may be done
+and its answer lost, be done up to 28 s after it was given up, be refused, or be told to come later.
+Nothing lands later than that, unless its sender stood still between its check and its write.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from careline.ledger.outcomes import Blocked, Done, NotDone, Refused, Report, Unknown
+from careline.runtime.errors import Unavailable
+from tests.simulation.world import SECOND, Process, Waiting, World
+
+CHANNEL = "C1"
+TIMEOUT = 10 * SECOND
+LATEST = 28 * SECOND
+
+
+@dataclass(slots=True)
+class Message:
+    """A message in Slack, as a reader sees it."""
+
+    ts: str
+    key: str
+    case_id: str
+    at: int
+    late: bool
+    """Its sender stood still between its check and its write."""
+    version: int = 0
+    covers: tuple[str, ...] = ()
+    unsettled: str = ""
+
+
+@dataclass(slots=True)
+class Post:
+    """A post on the network: an author's or the brand's."""
+
+    native_id: str
+    author: str
+    root: str
+    text: str
+    at: int
+    in_reply_to: str | None = None
+    revision: int = 0
+    kind: str = "received"
+    """``received``, ``edited``, ``deleted`` or ``posted`` (by the brand)."""
+    called_at: int = 0
+    late: bool = False
+    heard_at: int | None = None
+    created_at: int = 0
+    """When the post was first written, whatever its revision."""
+
+
+@dataclass(slots=True)
+class Troubles:
+    """How a far side behaves now."""
+
+    share: float = 0.0
+    blocked: bool = False
+    limited: bool = False
+
+
+class Land(Protocol):
+    """Does what a write call asks for."""
+
+    def __call__(self, called_at: int, /, *, late: bool) -> Done:
+        """Return where it stands."""
+        ...
+
+
+class FarSide:
+    """What Slack and the network have in common: one write call with five classes of answers."""
+
+    def __init__(self, world: World, name: str) -> None:
+        """Behave well at first."""
+        self.world = world
+        self.troubles = Troubles()
+        self.freezing: int = 0
+        """µs that the next sender stands still between its check and its write."""
+        self._dice: random.Random = world.dice(name)
+
+    def write(self, what: str, land: Land) -> Waiting[Report]:
+        """Make a write call; ``land`` does it, when it does."""
+        dice, world, troubles = self._dice, self.world, self.troubles
+        called_at = world.now
+        frozen, self.freezing = self.freezing, 0
+        there = dice.randint(30_000, 400_000)
+        fate = dice.random()
+
+        def begin(process: Process) -> None:
+            if frozen:
+                process.host.freeze(frozen)
+                world.after(frozen + there, lambda: process.resume(land(called_at, late=True)))
+                return
+            if troubles.blocked:
+                process.later(there, Blocked("access was revoked"))
+                return
+            if troubles.limited and fate < 0.7:
+                process.later(there, NotDone(dice.randint(1, 30)))
+                return
+            if fate >= troubles.share:
+                world.after(there, lambda: process.resume(land(called_at, late=False)))
+                return
+            kind = dice.choice(("nothing", "cut", "late", "late", "refused", "limited"))
+            world.tell(f"{what}: the call ends in «{kind}»")
+            if kind == "refused":
+                process.later(there, Refused("not allowed"))
+            elif kind == "limited":
+                process.later(there, NotDone(dice.randint(1, 30)))
+            elif kind == "nothing":
+                process.later(dice.choice((there, TIMEOUT)), Unknown("no answer"))
+            elif kind == "cut":
+                world.after(there, lambda: _ignored(land(called_at, late=False)))
+                process.later(there + dice.randint(0, TIMEOUT), Unknown("cut"))
+            else:
+                world.after(
+                    dice.randint(there, LATEST), lambda: _ignored(land(called_at, late=False))
+                )
+                process.later(TIMEOUT, Unknown("timeout"))
+
+        return Waiting(begin)
+
+    def read(self, look: Callable[[], Any]) -> Waiting[Any]:
+        """Make a read call."""
+        dice, world = self._dice, self.world
+        there = dice.randint(30_000, 300_000)
+        fails = dice.random() < self.troubles.share
+
+        def begin(process: Process) -> None:
+            if fails or self.troubles.blocked:
+                process.later(there, error=Unavailable("no answer"))
+            else:
+                world.after(there, lambda: process.resume(look()))
+
+        return Waiting(begin)
+
+
+def _ignored(_: object) -> None:
+    """Take an answer that nobody waits for."""
+
+
+@dataclass(slots=True)
+class Shown:
+    """What a card shows."""
+
+    version: int
+    covers: tuple[str, ...]
+    unsettled: str
+
+
+class Slack(FarSide):
+    """One channel."""
+
+    def __init__(self, world: World) -> None:
+        """Begin empty."""
+        super().__init__(world, "slack")
+        self.messages: list[Message] = []
+        self.by_ts: dict[str, Message] = {}
+        self.by_key: dict[str, list[Message]] = {}
+        self.seen: Callable[[Message], None] = _ignored
+        """Told of each message that appears or changes."""
+
+    def post(self, key: str, case_id: str, shown: Shown) -> Waiting[Report]:
+        """chat.postMessage."""
+
+        def land(_: int, *, late: bool) -> Done:
+            ts = f"{len(self.messages) + 1}.{self.world.now}"
+            message = Message(ts, key, case_id, self.world.now, late)
+            message.version, message.covers = shown.version, shown.covers
+            message.unsettled = shown.unsettled
+            self.messages.append(message)
+            self.by_ts[ts] = message
+            self.by_key.setdefault(key, []).append(message)
+            self.world.tell(f"Slack shows {key}")
+            self.seen(message)
+            return Done(CHANNEL, ts, shown.version)
+
+        return self.write(key, land)
+
+    def find(self, key: str) -> Waiting[Message | None]:
+        """Search the channel for a message's key."""
+        return self.read(lambda: next(iter(self.by_key.get(key, ())), None))
+
+    def update(self, ts: str, shown: Shown) -> Waiting[None]:
+        """chat.update: the same as often as it is done."""
+
+        def change() -> None:
+            message = self.by_ts[ts]
+            if shown.version > message.version:
+                message.version, message.covers = shown.version, shown.covers
+                message.unsettled = shown.unsettled
+                self.seen(message)
+
+        return self.read(change)
+
+
+@dataclass
+class Network(FarSide):
+    """The brand's account: what authors and the brand post, in the order in which it appears."""
+
+    world: World
+    posts: list[Post] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Begin empty."""
+        super().__init__(self.world, "network")
+        self.fed: Callable[[], None] = lambda: None
+
+    def appear(self, post: Post) -> None:
+        """Show something new."""
+        self.posts.append(post)
+        self.world.tell(f"network: {post.kind} {post.native_id}.{post.revision} {post.text!r}")
+        self.fed()
+
+    def reply(self, text: str, in_reply_to: str, root: str) -> Waiting[Report]:
+        """Post as the brand, through the API."""
+
+        def land(called_at: int, *, late: bool) -> Done:
+            native_id = f"9{len(self.posts):06d}"
+            self.appear(
+                Post(
+                    native_id,
+                    "acme",
+                    root,
+                    text,
+                    self.world.now,
+                    in_reply_to=in_reply_to,
+                    kind="posted",
+                    called_at=called_at,
+                    late=late,
+                    created_at=self.world.now,
+                )
+            )
+            return Done("", native_id)
+
+        return self.write(text, land)
+
+    def find(self, text: str, in_reply_to: str) -> Waiting[Post | None]:
+        """Search the own timeline."""
+        return self.read(
+            lambda: next(
+                (
+                    post
+                    for post in self.posts
+                    if post.kind == "posted"
+                    and post.in_reply_to == in_reply_to
+                    and post.text == text
+                ),
+                None,
+            )
+        )

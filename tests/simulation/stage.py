@@ -1,0 +1,117 @@
+"""The stage: one shard's world with everything that the roles share, and who owns the shard now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from careline.domain.policy import LadderStep, Policy
+from schemas.commands import Command
+from schemas.mentions import HeardRecord
+from schemas.triage import Priority
+from tests.simulation.kafka import Kafka, SimProducer, SimReader
+from tests.simulation.outside import Network, Slack
+from tests.simulation.redis import SimRedis
+from tests.simulation.world import SECOND, Host, Signal, SimClock, World
+
+ACCOUNT = "acme"
+NETWORK = "x"
+_SESSION = 10 * SECOND
+_JOIN = 3 * SECOND
+
+POLICY = Policy(
+    first_response={
+        Priority.P1: timedelta(minutes=5),
+        Priority.P2: timedelta(minutes=10),
+        Priority.P3: timedelta(minutes=20),
+        Priority.P4: timedelta(minutes=40),
+    },
+    ladder=(
+        LadderStep(name="backup group", notify="backup", after=timedelta(0)),
+        LadderStep(name="manager", notify="manager", after=timedelta(minutes=10)),
+    ),
+    repeat_every=timedelta(minutes=30),
+    lease=timedelta(minutes=6),
+    reply_valid_for=timedelta(minutes=10),
+    follow_up=timedelta(minutes=40),
+    reopen_window=timedelta(minutes=60),
+    snooze_at_most=timedelta(minutes=15),
+    partitions=1,
+)
+
+
+@dataclass(slots=True)
+class History:
+    """What the outside world knows for certain; the checker is given nothing else."""
+
+    heard: dict[str, HeardRecord] = field(default_factory=dict)
+    """Event id → what a connector published and Kafka acknowledged."""
+    asked: dict[str, Command] = field(default_factory=dict)
+    """Command id → what a person asked for and Kafka acknowledged."""
+    network_truth: dict[str, bool] = field(default_factory=dict)
+    """Effect id → what a person said of an unsettled reply."""
+
+
+class Group:
+    """Which of some hosts owns the shard; a frozen or dead one keeps it for a session's time."""
+
+    def __init__(self, world: World) -> None:
+        """Nobody is a member yet."""
+        self.world = world
+        self.members: list[Host] = []
+        self.owner: Host | None = None
+        self.generation = 0
+        self.both = False
+        """A rebalance that went wrong: every member takes itself for the owner."""
+        self.committed: dict[str, int] = {}
+        self.changed = Signal()
+
+    def owns(self, host: Host) -> bool:
+        """Return whether a host may take itself for the owner when it looks."""
+        return self.both or self.owner is host
+
+    def review(self) -> None:
+        """Choose the owner anew if it is gone."""
+        alive = [host for host in self.members if host.up and host.frozen_until <= self.world.now]
+        if self.owner not in alive:
+            self.owner = alive[0] if alive else None
+            self.generation += 1
+            self.world.tell(f"{self.owner.name if self.owner else 'nobody'} owns the shard")
+            self.changed.fire(self.world)
+
+    def soon(self) -> None:
+        """Choose when the session has run out."""
+        self.world.after(_SESSION, self.review)
+
+    def joined(self) -> None:
+        """Choose when a member has joined."""
+        self.world.after(_JOIN, self.review)
+
+    def commit(self, topic: str, offset: int, generation: int) -> None:
+        """Commit an offset; a member of an older generation cannot."""
+        if generation == self.generation or self.both:
+            self.committed[topic] = offset
+
+
+class Stage:
+    """Everything that the roles share."""
+
+    def __init__(self, seed: str, *, telling: bool = False, flags: Sequence[str] = ()) -> None:
+        """Build the world of a seed."""
+        self.world = World(seed, telling=telling)
+        self.kafka = Kafka(self.world)
+        self.redis = SimRedis(self.world)
+        self.slack = Slack(self.world)
+        self.network = Network(self.world)
+        self.producer = SimProducer(self.kafka)
+        self.reader = SimReader(self.kafka)
+        self.clock = SimClock(self.world)
+        self.policy = POLICY
+        self.history = History()
+        self.workers = Group(self.world)
+        self.responders = Group(self.world)
+        self.cancelled: set[str] = set()
+        """Topics whose next batch is acknowledged without having been worked on."""
+        self.flags = frozenset(flags)
+        self.cases_opened = 0

@@ -1,0 +1,235 @@
+"""Virtual time: processes are coroutines, every call to another machine is a point where they wait.
+
+Promises: one seed gives one story, bit for bit; nothing here reads a clock, a socket or a loop. A
+process that dies loses what it held, but a call that it had sent still arrives. A frozen host's
+processes go on later from exactly where they were.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+_START_MICROS = int(START.timestamp()) * SECOND
+
+Step = Callable[["Process"], None]
+
+
+class World:
+    """The heap of what comes next, and the dice."""
+
+    def __init__(self, seed: str, *, telling: bool = False) -> None:
+        """Begin at the world's start; ``telling`` keeps the story in words."""
+        self.now = 0
+        self.seed = seed
+        self.telling = telling
+        self.story: list[tuple[int, str]] = []
+        self.errors: list[str] = []
+        self._heap: list[tuple[int, int, Callable[[], None]]] = []
+        self._count = 0
+
+    def dice(self, name: str) -> random.Random:
+        """Return dice of one's own, so that one part's throws do not change another's."""
+        return random.Random(f"{self.seed}/{name}")
+
+    def at(self, when: int, call: Callable[[], None]) -> None:
+        """Call something at a time."""
+        self._count += 1
+        heapq.heappush(self._heap, (max(when, self.now), self._count, call))
+
+    def after(self, delay: int, call: Callable[[], None]) -> None:
+        """Call something after so many µs."""
+        self.at(self.now + delay, call)
+
+    def run(self, until: int) -> None:
+        """Let time pass."""
+        heap = self._heap
+        while heap and heap[0][0] <= until:
+            self.now, _, call = heapq.heappop(heap)
+            call()
+        self.now = until
+
+    def micros(self) -> int:
+        """Return µs since 1970, as a server's clock tells."""
+        return _START_MICROS + self.now
+
+    def instant(self) -> datetime:
+        """Return the present instant."""
+        return START + timedelta(microseconds=self.now)
+
+    def tell(self, text: str) -> None:
+        """Add a line to the story, if anybody listens."""
+        if self.telling:
+            self.story.append((self.now, text))
+
+
+class Waiting(Awaitable[T], Generic[T]):
+    """Something to await: says how the process is resumed."""
+
+    __slots__ = ("begin",)
+
+    def __init__(self, begin: Step) -> None:
+        """Call ``begin`` with the process that waits."""
+        self.begin = begin
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        """Give the process to the world until it is resumed."""
+        answer: T = yield self
+        return answer
+
+
+class Host:
+    """A machine's process: it dies, freezes and starts again as a whole."""
+
+    def __init__(self, world: World, name: str, boot: Callable[[Host], None]) -> None:
+        """``boot`` starts the host's processes."""
+        self.world = world
+        self.name = name
+        self.up = False
+        self.frozen_until = 0
+        self.processes: list[Process] = []
+        self._boot = boot
+
+    def start(self) -> None:
+        """Start, unless it runs."""
+        if not self.up:
+            self.up, self.frozen_until = True, 0
+            self._boot(self)
+
+    def crash(self, down: int) -> None:
+        """Die at once, and start again later."""
+        if not self.up:
+            return
+        self.world.tell(f"{self.name} dies, down for {down / SECOND:.0f} s")
+        self.up = False
+        for process in self.processes:
+            process.kill()
+        self.processes = []
+        self.world.after(down, self.start)
+
+    def freeze(self, span: int) -> None:
+        """Stand still: nothing of it runs, nothing of it is lost."""
+        self.world.tell(f"{self.name} freezes for {span / SECOND:.0f} s")
+        self.frozen_until = max(self.frozen_until, self.world.now + span)
+
+    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> Process:
+        """Start a process."""
+        if len(self.processes) > 64:
+            self.processes = [found for found in self.processes if not found.dead]
+        process = Process(self, name, work)
+        self.processes.append(process)
+        process.resume()
+        return process
+
+
+class Process:
+    """One coroutine on a host."""
+
+    __slots__ = ("_work", "dead", "host", "name", "turn")
+
+    def __init__(self, host: Host, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Nothing runs before the first `resume`."""
+        self.host = host
+        self.name = name
+        self.dead = False
+        self.turn = 0
+        self._work = work
+
+    def kill(self) -> None:
+        """End; nothing of it runs any more, not even its clean-up."""
+        if not self.dead:
+            self.dead = True
+            self._work.close()
+
+    def resume(self, value: object = None, error: BaseException | None = None) -> None:
+        """Go on with an answer or an error."""
+        if self.dead:
+            return
+        host = self.host
+        if host.frozen_until > host.world.now:
+            host.world.at(host.frozen_until, lambda: self.resume(value, error))
+            return
+        self.turn += 1
+        try:
+            waiting = self._work.throw(error) if error is not None else self._work.send(value)
+        except StopIteration:
+            self.dead = True
+            return
+        except Exception as broken:  # noqa: BLE001 - the checker must hear of it
+            self.dead = True
+            host.world.errors.append(f"{self.name}: {type(broken).__name__}: {broken}")
+            host.world.tell(f"{self.name} breaks: {type(broken).__name__}: {broken}")
+            return
+        waiting.begin(self)
+
+    def later(self, delay: int, value: object = None, error: BaseException | None = None) -> None:
+        """Go on after so many µs."""
+        self.host.world.after(delay, lambda: self.resume(value, error))
+
+
+def sleep(seconds: float) -> Waiting[None]:
+    """Wait so many seconds of virtual time."""
+    return Waiting(lambda process: process.later(int(seconds * SECOND)))
+
+
+class Signal:
+    """Wakes whoever waits for something."""
+
+    def __init__(self) -> None:
+        """Nobody waits yet."""
+        self._waiting: list[tuple[Process, int]] = []
+
+    def wait(self, seconds: float) -> Waiting[None]:
+        """Wait for the signal, at most so long."""
+
+        def begin(process: Process) -> None:
+            turn = process.turn
+            self._waiting.append((process, turn))
+
+            def timeout() -> None:
+                if process.turn == turn:
+                    process.resume()
+
+            process.host.world.after(int(seconds * SECOND), timeout)
+
+        return Waiting(begin)
+
+    def fire(self, world: World) -> None:
+        """Wake all of them."""
+        waiting, self._waiting = self._waiting, []
+        for process, turn in waiting:
+            if not process.dead and process.turn == turn:
+                world.after(0, lambda process=process, turn=turn: _wake(process, turn))  # type: ignore[misc]
+
+
+def _wake(process: Process, turn: int) -> None:
+    if process.turn == turn:
+        process.resume()
+
+
+class SimClock:
+    """The world's time as careline's `Clock`."""
+
+    def __init__(self, world: World) -> None:
+        """Tell this world's time."""
+        self._world = world
+
+    def now(self) -> datetime:
+        """Return the instant."""
+        return self._world.instant()
+
+    def monotonic(self) -> float:
+        """Return seconds since the start."""
+        return self._world.now / SECOND
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await sleep(seconds)
