@@ -37,36 +37,9 @@ local puts = at
 local put_count = tonumber(take())
 at = at + put_count * 4
 
-local heads, lines, causes, broken = {}, {}, {}, {}
-local commits, letters = {}, {}
+local commits, letters, broken = {}, {}, {}
 local first_conflict = nil
-
-local function head_of(case)
-  if heads[case] == nil then heads[case] = redis.call('HGET', key('heads'), case) or '' end
-  return heads[case]
-end
-
-local function line_of(line)
-  if lines[line] == nil then lines[line] = redis.call('HGET', key('lines'), line) or '' end
-  return lines[line]
-end
-
-local function known_cause(cause)
-  if causes[cause] == nil then causes[cause] = redis.call('HGET', key('causes'), cause) or '' end
-  return causes[cause]
-end
-
-local function judge(commit)
-  if broken['c' .. commit.case] or broken['l' .. commit.line] then return 'c' end
-  local known = known_cause(commit.cause)
-  if known ~= '' then
-    return string.sub(known, 1, #commit.digest) == commit.digest and 'r' or 'x'
-  end
-  if commit.case ~= '' and head_of(commit.case) ~= commit.expected then return 'c' end
-  if commit.line ~= '' and line_of(commit.line) ~= commit.old_line then return 'c' end
-  return 'd'
-end
-
+local named = {causes = {}, heads = {}, lines = {}}
 for i = 1, tonumber(take()) do
   local commit = {
     offset = tonumber(take()), cause = take(), digest = take(), result = take(),
@@ -76,6 +49,25 @@ for i = 1, tonumber(take()) do
   commit.operations = tonumber(take())
   commit.begin = at
   for _ = 1, commit.operations do at = at + 1 + ARITY[ARGV[at]] end
+  named.causes[i], named.heads[i], named.lines[i] = commit.cause, commit.case, commit.line
+  commits[i] = commit
+end
+local causes = fields_of('causes', named.causes)
+local heads = fields_of('heads', named.heads)
+local lines = fields_of('lines', named.lines)
+
+local function judge(commit)
+  if broken['c' .. commit.case] or broken['l' .. commit.line] then return 'c' end
+  local known = causes[commit.cause]
+  if known then
+    return string.sub(known, 1, #commit.digest) == commit.digest and 'r' or 'x'
+  end
+  if commit.case ~= '' and (heads[commit.case] or '') ~= commit.expected then return 'c' end
+  if commit.line ~= '' and (lines[commit.line] or '') ~= commit.old_line then return 'c' end
+  return 'd'
+end
+
+for i, commit in ipairs(commits) do
   local letter = judge(commit)
   if letter == 'd' then
     causes[commit.cause] = commit.digest
@@ -90,12 +82,30 @@ for i = 1, tonumber(take()) do
     if not first_conflict and commit.offset >= 0 then first_conflict = commit.offset end
   end
   letters[i] = letter
-  commits[i] = commit
 end
 
--- From here on there are only writes.
+-- From here on there are only writes. Fields of one hash are written by one call at the end: a
+-- call costs more than a field, here and in the append-only file.
 local now = text(math.floor(microseconds() / 1000))
 local logged = nil
+local gathered, dues = {}, {}
+
+local function later(name, a, b)
+  local list = gathered[name]
+  if not list then
+    list = {}
+    gathered[name] = list
+  end
+  list[#list + 1] = a
+  list[#list + 1] = b
+end
+
+local function flush(command, name)
+  local list = gathered[name] or {}
+  for from = 1, #list, CHUNK do
+    redis.call(command, key(name), unpack(list, from, math.min(from + CHUNK - 1, #list)))
+  end
+end
 
 local write = {
   O = function(a) logged = redis.call('XADD', key('outbox'), '*', 'b', ARGV[a], 'n', ARGV[a + 1]) end,
@@ -119,22 +129,18 @@ local write = {
     if record.unknown == '0' then redis.call('ZADD', key('effects:' .. ARGV[a]), 'XX', '0', ARGV[a + 1]) end
   end,
   R = function(a) redis.call('ZADD', key('refresh'), 'GT', ARGV[a + 1], ARGV[a]) end,
-  T = function(a) redis.call('HSET', key('texts'), ARGV[a], ARGV[a + 1]) end,
+  T = function(a) later('texts', ARGV[a], ARGV[a + 1]) end,
 }
 
 local function write_commit(commit)
-  redis.call('HSET', key('causes'), commit.cause, commit.digest .. '|' .. commit.result)
-  redis.call('ZADD', key('causes:at'), now, commit.cause)
+  later('causes', commit.cause, commit.digest .. '|' .. commit.result)
+  later('causes:at', now, commit.cause)
   if commit.state ~= '' then
-    redis.call('HSET', key('cases'), commit.case, commit.state)
-    redis.call('HSET', key('heads'), commit.case, commit.head)
+    later('cases', commit.case, commit.state)
+    later('heads', commit.case, commit.head)
   end
-  if commit.due == '-' then
-    redis.call('ZREM', key('due'), commit.case)
-  elseif commit.due ~= '' then
-    redis.call('ZADD', key('due'), commit.due, commit.case)
-  end
-  if commit.new_line ~= '' then redis.call('HSET', key('lines'), commit.line, commit.new_line) end
+  if commit.due ~= '' then dues[commit.case] = commit.due end
+  if commit.new_line ~= '' then later('lines', commit.line, commit.new_line) end
   logged = nil
   local a = commit.begin
   for _ = 1, commit.operations do
@@ -150,8 +156,16 @@ end
 for i = 0, put_count - 1 do
   local a = puts + 1 + i * 4
   if ARGV[a] == 'set' or redis.call('HEXISTS', key('effect'), ARGV[a + 2]) == 1 then
-    redis.call('HSET', key(ARGV[a + 1]), ARGV[a + 2], ARGV[a + 3])
+    later(ARGV[a + 1], ARGV[a + 2], ARGV[a + 3])
   end
+end
+for case, due in pairs(dues) do
+  if due == '-' then redis.call('ZREM', key('due'), case) else later('due', due, case) end
+end
+flush('ZADD', 'causes:at')
+flush('ZADD', 'due')
+for _, name in ipairs({'causes', 'cases', 'heads', 'lines', 'mentions', 'awaited', 'texts'}) do
+  flush('HSET', name)
 end
 for i, sequence in ipairs(sequences) do
   local last = sequence.last

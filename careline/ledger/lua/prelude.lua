@@ -42,6 +42,18 @@ local function unpacked(lengths, values)
   return found
 end
 
+-- The fields of a hash by name; one call for many, for a call costs more than a field.
+local CHUNK = 2000
+local function fields_of(name, wanted, found)
+  found = found or {}
+  for from = 1, #wanted, CHUNK do
+    local last = math.min(from + CHUNK - 1, #wanted)
+    local values = redis.call('HMGET', key(name), unpack(wanted, from, last))
+    for i = from, last do found[wanted[i]] = values[i - from + 1] end
+  end
+  return found
+end
+
 -- An effect's record: what the ledger knows of its attempts, a line feed, and the intent's JSON.
 local FIELDS = {
   'attempts', 'attempted_at', 'unknown', 'outbox', 'not_after', 'asked_at', 'cancelled', 'intent',

@@ -36,39 +36,51 @@ local function want(case)
   end
 end
 
--- A line's record begins with its case id and a line feed, so that no JSON is read here.
-local function put_line(line)
-  local raw = redis.call('HGET', key('lines'), line)
-  put(raw)
-  if raw then want(string.match(raw, '^([^\n]*)\n')) end
-end
+local causes, own_lines, mentions, targets = list(), list(), list(), list()
+local known_causes = fields_of('causes', causes)
+local lines = fields_of('lines', own_lines)
+local known_mentions = fields_of('mentions', targets, fields_of('mentions', mentions))
+local awaited = fields_of('awaited', mentions)
 
-for _, cause in ipairs(list()) do put(redis.call('HGET', key('causes'), cause)) end
-for _, line in ipairs(list()) do put_line(line) end
-for _, mention in ipairs(list()) do
-  put(redis.call('HGET', key('mentions'), mention))
-  put(redis.call('HGET', key('awaited'), mention))
-end
-for _, mention in ipairs(list()) do
-  local raw = redis.call('HGET', key('mentions'), mention)
-  put(raw)
-  -- A mention's record begins with the length of its line, a colon and the line.
+-- A mention's record begins with the length of its line, a colon and the line.
+local lines_of_targets, more_lines = {}, {}
+for _, mention in ipairs(targets) do
+  local raw = known_mentions[mention]
   local size = raw and tonumber(string.match(raw, '^(%d+):'))
   if size and size > 0 then
     local begin = #tostring(size) + 2
     local line = string.sub(raw, begin, begin + size - 1)
-    put(line)
-    put_line(line)
-  else
-    put(false)
-    put(false)
+    lines_of_targets[mention] = line
+    if lines[line] == nil then more_lines[#more_lines + 1] = line end
   end
 end
+fields_of('lines', more_lines, lines)
+
+-- A line's record begins with its case id and a line feed, so that no JSON is read here.
+local function put_line(line)
+  local raw = lines[line]
+  put(raw)
+  if raw then want(string.match(raw, '^([^\n]*)\n')) end
+end
+
+for _, cause in ipairs(causes) do put(known_causes[cause]) end
+for _, line in ipairs(own_lines) do put_line(line) end
+for _, mention in ipairs(mentions) do
+  put(known_mentions[mention])
+  put(awaited[mention])
+end
+for _, mention in ipairs(targets) do
+  local line = lines_of_targets[mention]
+  put(known_mentions[mention])
+  put(line)
+  if line then put_line(line) else put(false) end
+end
 for _, case in ipairs(list()) do want(case) end
+local heads, cases = fields_of('heads', order), fields_of('cases', order)
 for _, case in ipairs(order) do
   put(case)
-  put(redis.call('HGET', key('heads'), case))
-  put(redis.call('HGET', key('cases'), case))
+  put(heads[case])
+  put(cases[case])
 end
 return {
   'ok', epoch, text(microseconds()),
