@@ -22,7 +22,7 @@ from careline.sandbox.common.wire import Json, dumps
 from careline.sandbox.stream_files import HANDLE, Malformed, Stream, StreamPost, read_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
     from types import TracebackType
 
 MAX_SPEED = "max"
@@ -58,6 +58,8 @@ class FeedPlan:
     stall_s: float = 120.0
     restamp: bool = False
     """Give posts the time of feeding instead of the recorded one."""
+    turn: Callable[[], Awaitable[None]] | None = None
+    """Awaited before each piece: whoever plays the stream may hold it back."""
 
 
 class Feeder:
@@ -98,6 +100,8 @@ class Feeder:
             if pause:
                 await asyncio.sleep(pause)
             await self._wait_for_readers(len(batch))
+            if self.plan.turn is not None:
+                await self.plan.turn()
             await self._feed(batch)
         self.fed.seconds = time.monotonic() - started
         return self.fed

@@ -88,14 +88,8 @@ class Probe:
 
     async def standing(self, *, sandbox_x: bool) -> Standing:
         """Return how far everything is now."""
-        applied = dict.fromkeys((topic.name for topic in INPUTS), 0)
-        outbox = 0
         # The ledger first: what it has taken in since is not taken for more than there is.
-        for shard in range(self.partitions):
-            position = await self.ledger.position(shard)
-            outbox += position.outbox
-            for name in applied:
-                applied[name] += position.inputs.get(name, -1) + 1
+        applied, outbox = await self._taken_in()
         effects, refreshes = await self._open_effects(SLACK)
         waiting = 0
         if sandbox_x:
@@ -135,6 +129,19 @@ class Probe:
             async for batch in self.reader.read(topic.name, number, start, end):
                 for record in batch:
                     yield record
+
+    async def _taken_in(self) -> tuple[dict[str, int], int]:
+        """Return how many records of each input the ledger has, and what its outboxes hold."""
+        pipeline = self._client.pipeline(transaction=False)
+        for shard in range(self.partitions):
+            pipeline.hmget(key(shard, "in"), [topic.name for topic in INPUTS])
+            pipeline.xlen(key(shard, "outbox"))
+        found = await self.ledger.asked(pipeline.execute())
+        applied = {
+            topic.name: sum(int(row[place]) + 1 for row in found[::2] if row[place] is not None)
+            for place, topic in enumerate(INPUTS)
+        }
+        return applied, sum(int(number) for number in found[1::2])
 
     async def _open_effects(self, executor: str) -> tuple[int, int]:
         pipeline = self._client.pipeline(transaction=False)

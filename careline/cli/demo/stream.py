@@ -39,10 +39,13 @@ _BYTES_PER_PARTITION: Final = 3_000_000
 """
 _SOURCES: Final = ("mentions", "own_posts", "changes")
 _QUIET_S: Final = 1.5
-_LOOK_S: Final = 1.0
+_LOOK_S: Final = 0.5
 _STUCK_S: Final = 120.0
 _READY_S: Final = 90.0
 _SETTLE_S: Final = 60.0
+_IN_FLIGHT: Final = 500
+"""Posts and cards on their way at a time: a queue in front of Slack would only measure itself."""
+_BATCH: Final = 100
 _AHEAD: Final = 700
 """Posts ahead of the connector: within the reach of X's mentions timeline."""
 
@@ -151,7 +154,7 @@ async def play(
         ]
         stack.push_async_callback(_end, background)
         if not plan.direct:
-            await _feed(plan, stage)
+            await _feed(plan, stage, run)
         await asyncio.wait_for(background[1], timeout=_STUCK_S * max(1, len(plan.kills) + 1))
         seconds = await _settle(run, agents, background[0], least=counts["lines"])
         summary = await stage.sandbox.get("summary", detail=1, event_type="careline_case")
@@ -194,8 +197,12 @@ async def settled(probe: Probe) -> None:
         await asyncio.sleep(_LOOK_S / 2)
 
 
-async def _feed(plan: StreamPlan, stage: Stage) -> None:
-    feeding = FeedPlan(speed=plan.speed, ahead=_AHEAD)
+async def _feed(plan: StreamPlan, stage: Stage, run: Run) -> None:
+    async def turn() -> None:
+        while sum(run.standing.on_the_way.values()) > _IN_FLIGHT:
+            await asyncio.sleep(_LOOK_S / 5)
+
+    feeding = FeedPlan(speed=plan.speed, ahead=_AHEAD, batch=_BATCH, turn=turn)
     async with Feeder(stage.sandbox["control_url"], plan.stream, feeding) as feeder:
         await feeder.run()
 

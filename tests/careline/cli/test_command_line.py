@@ -151,7 +151,7 @@ def test_a_file_that_holds_nothing_is_no_stream(tmp_path: Path) -> None:
         (("--kill", "worker:2"), "--kill need a stream"),
         (("--stream", "x.jsonl", "--kill", "kafka:1"), "names nobody"),
         (("--stream", "x.jsonl", "--speed", "fast"), "speed 'fast' is none"),
-        (("--limit", "0"), "0"),
+        (("--limit", "0"), "--limit"),
     ],
 )
 def test_wrong_options_of_the_demo_are_explained(
