@@ -26,14 +26,14 @@ _PASSES: Final = 20
 
 FireDue = Callable[[int], Awaitable[int]]
 """Fires what is due in a shard, urgent first, one step a case; says how many."""
-Overdue = Callable[[Iterable[int]], Awaitable[Iterable[int]]]
-"""Of these shards, those with an entry that its owner left lying."""
+Overdue = Callable[[Iterable[int], float], Awaitable[Iterable[int]]]
+"""Of these shards, those with an entry that has been due for so many seconds."""
 
 
 class Deadlines:
     """Polls the due-sets."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the seams and the three bounds of time
         self,
         shards: Shards,
         fire_due: FireDue,
@@ -42,35 +42,40 @@ class Deadlines:
         overdue: Overdue,
         partitions: int,
         every: float,
+        others_after: float,
     ) -> None:
-        """Fire by `fire_due`; `overdue` finds the shards whose owner is late."""
+        """Fire by `fire_due`; what others leave lying for `others_after` seconds too."""
         self._shards = shards
         self._fire_due = fire_due
         self._outbox = outbox
         self._overdue = overdue
         self._all = frozenset(range(partitions))
         self._every = every
+        self._others_after = others_after
         self._others_at = 0.0
         self.fired = 0
 
     async def run(self) -> None:
         """Poll, for ever."""
         while True:
-            await asyncio.gather(*(self._fire(shard) for shard in self._shards.owned))
+            await self._look(self._shards.owned, 0.0)
             if time.monotonic() >= self._others_at:
-                await self._take_over()
+                await self._look(self._all - self._shards.owned, self._others_after)
                 self._others_at = time.monotonic() + _OTHERS_EVERY_S
             await asyncio.sleep(self._every)
 
-    async def _take_over(self) -> None:
+    async def _look(self, shards: Iterable[int], by: float) -> None:
         try:
-            late = await self._overdue(self._all - self._shards.owned)
+            late = await self._overdue(shards, by)
+        except LATER as error:
+            _log.warning("deadlines wait", why=str(error))
         except Exception as error:  # noqa: BLE001 - a loop that must go on
-            _log.warning("cannot look at other owners' deadlines", error=described(error))
-            return
-        for shard in late:
-            _log.warning("taking the overdue deadlines of another owner", shard=shard)
-            await self._fire(shard)
+            _log.error("deadlines failed", error=described(error))
+        else:
+            if by:
+                for shard in late:
+                    _log.warning("taking another owner's overdue deadlines", shard=shard)
+            await asyncio.gather(*(self._fire(shard) for shard in late))
 
     async def _fire(self, shard: int) -> None:
         try:

@@ -8,17 +8,18 @@ ends the worker.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+import contextlib
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, Final
 
 import faust
 import mode
 import structlog
 
-from careline.ledger import outbox as ledger_outbox
 from careline.ledger import recovery
 from careline.ledger.apply import Applier
-from careline.ledger.fence import Fence, InputLost
+from careline.ledger.fence import Fence
+from careline.ledger.outboxes import Sent, drain_once
 from careline.ledger.overdue import overdue
 from careline.ledger.quarantine import Quarantine
 from careline.ledger.store import Ledger
@@ -103,6 +104,7 @@ class Engine(mode.Service):  # type: ignore[misc]
             overdue=self._overdue,
             partitions=config.partitions,
             every=config.deadline_poll,
+            others_after=config.overdue_of_others,
         )
         self._bodies = self._register(app)
         self._watchdog = Watchdog(app, self._bodies, self._shards, self._triage, config=config)
@@ -141,6 +143,9 @@ class Engine(mode.Service):  # type: ignore[misc]
         """Connect, then start what runs by itself."""
         await insist(self._producer.start, what="Kafka")
         await insist(self._reader.start, what="Kafka")
+        self._supervise(
+            "shards", self._shards.keep(lambda shard: self._outbox.wake([shard]), self._cases.lost)
+        )
         self._supervise("deadlines", self._deadlines.run())
         self._supervise("outbox", self._outbox.run())
         self._supervise("watchdog", self._watchdog.run())
@@ -150,11 +155,10 @@ class Engine(mode.Service):  # type: ignore[misc]
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        try:
+        with contextlib.suppress(TimeoutError):  # what is left waits for the next worker
             async with asyncio.timeout(_STOP_TIMEOUT_S):
-                await self._outbox.idle()
-        except TimeoutError:
-            _log.info("outbox left to the next worker")
+                self._outbox.wake(self._shards.owned)
+                await self._outbox.send()
         await self._producer.stop()
         await self._reader.stop()
         await self._redis.aclose()
@@ -173,23 +177,12 @@ class Engine(mode.Service):  # type: ignore[misc]
 
     async def _on_assigned(self, _app: Any, assigned: Iterable[Any], **_: Any) -> None:
         owned = {each.partition for each in assigned if each.topic == MENTIONS_TRIAGED.name}
-        new = self._shards.own(owned)
+        self._shards.own(owned)
         _log.info("assigned", shards=sorted(owned))
-        for shard in sorted(new):
-            # In the background: a long recovery must not hold up the group.
-            self._tasks.append(asyncio.create_task(self._take_over(shard), name=f"take {shard}"))
-        self._tasks = [task for task in self._tasks if not task.done()]
 
     async def _on_revoked(self, _app: Any, revoked: Iterable[Any], **_: Any) -> None:
         gone = {each.partition for each in revoked}
         self._shards.own(self._shards.owned - gone)
-
-    async def _take_over(self, shard: int) -> None:
-        try:
-            await insist(lambda: self._shards.ready(shard), what=f"shard {shard}")
-        except InputLost as error:
-            await self._cases.lost(error)
-        self._outbox.wake([shard])
 
     # -- seams to the ledger ----------------------------------------------------------------------
 
@@ -207,11 +200,11 @@ class Engine(mode.Service):  # type: ignore[misc]
             self._ledger, shard, topic, start, reader=self._reader, applier=self._applier
         )
 
-    async def _send_outbox(self, shard: int, fence: Fence) -> int:
-        return await ledger_outbox.drain(self._ledger, self._producer, shard, fence)
+    async def _send_outbox(self, fences: Mapping[int, Fence]) -> Mapping[int, Sent]:
+        return await drain_once(self._ledger, self._producer, fences)
 
     async def _forward(self, shard: int, _command: Command, packed: Packed) -> None:
         await self._producer.send(CASES_COMMANDS.name, shard, packed)
 
-    async def _overdue(self, shards: Iterable[int]) -> list[int]:
-        return await overdue(self._ledger, shards, by=self._config.overdue_of_others)
+    async def _overdue(self, shards: Iterable[int], by: float) -> list[int]:
+        return await overdue(self._ledger, shards, by=by)

@@ -1,24 +1,30 @@
 """From the outbox to `cases.events`: at once after a commit, and looked after every second.
 
-Promises: oldest first, one sender a shard in this process, never past an entry that is not
-acknowledged; what could not be sent stays in the ledger and is tried again. It never raises.
+Promises: oldest first, one sender in this process, never past an entry that is not acknowledged;
+what could not be sent stays in the ledger and is tried again. It never raises.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Final
 
 import structlog
 
 from careline.ledger.fence import Fence, Fenced
-from streams.retry import LATER, described
+from careline.ledger.outboxes import BATCH, Sent
+from streams.retry import LATER, Pauses, described
 from streams.shards import Shards
 
 _log = structlog.get_logger(__name__)
 
-Drain = Callable[[int, Fence], Awaitable[int]]
-"""Sends a shard's outbox under its fence and says how many entries went."""
+_MANY: Final = 10
+"""Events of one round that say that there is load: then it pays to gather more for the next."""
+_GATHER_S: Final = 0.02
+
+Drain = Callable[[Mapping[int, Fence]], Awaitable[Mapping[int, Sent]]]
+"""Sends the oldest entries of several shards, each under its fence."""
 
 
 class OutboxSender:
@@ -30,39 +36,55 @@ class OutboxSender:
         self._drain = drain
         self._every = every
         self._wanted: set[int] = set()
-        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._woken = asyncio.Event()
+        self._pauses = Pauses()
         self.sent = 0
 
     def wake(self, shards: Iterable[int]) -> None:
         """Send the outboxes of these shards now."""
-        for shard in shards:
-            self._wanted.add(shard)
-            if shard not in self._tasks:
-                self._tasks[shard] = asyncio.create_task(self._send(shard), name=f"outbox {shard}")
+        self._wanted.update(shards)
+        if self._wanted:
+            self._woken.set()
 
     async def run(self) -> None:
-        """Look after the owned shards, for ever."""
+        """Send, for ever."""
         while True:
-            self.wake(self._shards.owned)
-            await asyncio.sleep(self._every)
+            try:
+                async with asyncio.timeout(self._every):
+                    await self._woken.wait()
+            except TimeoutError:
+                self._wanted |= self._shards.owned
+            if await self.send() >= _MANY:
+                await asyncio.sleep(_GATHER_S)
 
-    async def idle(self) -> None:
-        """Return when no sending is under way."""
-        while self._tasks:
-            await asyncio.wait(self._tasks.values())
-
-    async def _send(self, shard: int) -> None:
+    async def send(self) -> int:
+        """Send one round; return how many events went."""
+        wanted, self._wanted = self._wanted, set()
+        self._woken.clear()
+        fences = {shard: fence for shard in wanted if (fence := self._shards.known(shard))}
+        if not fences:
+            return 0
         try:
-            while shard in self._wanted:
-                self._wanted.discard(shard)
-                fence = self._shards.known(shard)
-                if fence is not None:
-                    self.sent += await self._drain(shard, fence)
-        except Fenced:
-            self._shards.forget(shard)
+            results = await self._drain(fences)
         except LATER as error:
-            _log.warning("outbox waits", shard=shard, why=str(error))
-        except Exception as error:  # noqa: BLE001 - a task's end: the entries stay where they are
-            _log.error("outbox failed", shard=shard, error=described(error))
-        finally:
-            self._tasks.pop(shard, None)
+            _log.warning("outbox waits", why=str(error))
+        except Exception as error:  # noqa: BLE001 - a loop that must go on; the entries stay
+            _log.error("outbox failed", error=described(error))
+        else:
+            self._pauses = Pauses()
+            return sum(self._settled(shard, result) for shard, result in results.items())
+        self._wanted |= wanted
+        await self._pauses.next()
+        return 0
+
+    def _settled(self, shard: int, result: Sent) -> int:
+        if isinstance(result, int):
+            self.sent += result
+            if result >= BATCH:
+                self.wake([shard])
+            return result
+        if isinstance(result, Fenced):
+            self._shards.forget(shard)
+        else:
+            _log.warning("outbox waits", shard=shard, why=str(result))
+        return 0

@@ -8,17 +8,23 @@ assigns is owned, from the assignment to the revocation; work in hand beyond tha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
 
 import structlog
 
-from careline.ledger.fence import Fence
+from careline.ledger.fence import Fence, InputLost
 from careline.ledger.store import Ledger
+from streams.retry import LATER, described
 
 _log = structlog.get_logger(__name__)
 
 Recover = Callable[[int], Awaitable[Fence]]
+Lost = Callable[[InputLost], Awaitable[None]]
+"""What happens when a recovery finds that records are gone for good."""
+_LOOK_EVERY_S: Final = 1.0
 
 
 class Shards:
@@ -30,18 +36,46 @@ class Shards:
         self._recover = recover
         self._locks: dict[int, asyncio.Lock] = {}
         self._fences: dict[int, Fence] = {}
+        self._changed = asyncio.Event()
         self.owned: frozenset[int] = frozenset()
 
-    def own(self, shards: Iterable[int]) -> frozenset[int]:
-        """Take over what Kafka has assigned, and return what is new."""
-        before, self.owned = self.owned, frozenset(shards)
+    def own(self, shards: Iterable[int]) -> None:
+        """Take over what Kafka has assigned."""
+        self.owned = frozenset(shards)
         for shard in set(self._fences) - self.owned:
             del self._fences[shard]
-        return self.owned - before
+        self._changed.set()
 
     def forget(self, shard: int) -> None:
         """Do not trust the fence of a shard any more: look again."""
         self._fences.pop(shard, None)
+        self._changed.set()
+
+    async def keep(self, ready: Callable[[int], None], lost: Lost) -> None:
+        """See to it, for ever, that each owned shard is healthy, with or without traffic.
+
+        A long recovery holds up neither the group nor the other shards.
+        """
+        while True:
+            self._changed.clear()
+            await asyncio.gather(
+                *(self._kept(s, ready, lost) for s in self.owned if s not in self._fences)
+            )
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY_S):
+                    await self._changed.wait()
+
+    async def _kept(self, shard: int, ready: Callable[[int], None], lost: Lost) -> None:
+        try:
+            await self.ready(shard)
+        except InputLost as error:
+            await lost(error)
+        except LATER as error:
+            _log.warning("shard waits", shard=shard, why=str(error))
+        except Exception as error:  # noqa: BLE001 - a loop that must go on
+            _log.error("shard failed", shard=shard, error=described(error))
+        else:
+            ready(shard)
 
     def known(self, shard: int) -> Fence | None:
         """Return the healthy fence of a shard, if there is one; never waits."""
