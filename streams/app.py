@@ -19,6 +19,7 @@ from yarl import URL
 
 from careline.runtime.errors import ConfigurationError
 from streams.config import WorkerConfig
+from streams.transport import App
 
 HEARTBEAT_S: Final = 2.0
 MAX_POLL_INTERVAL_S: Final = 3600.0  # above the longest outage that is waited out inside a batch
@@ -28,7 +29,7 @@ _POLL_RECORDS: Final = 1000
 
 def create_app(config: WorkerConfig) -> faust.App:
     """Return a new app without agents."""
-    return faust.App(
+    return App(
         config.group,
         broker=[URL(f"kafka://{each.strip()}") for each in config.bootstrap.split(",")],
         broker_credentials=_credentials(config.kafka_options),

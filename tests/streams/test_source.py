@@ -130,7 +130,14 @@ def test_faust_is_imported_only_where_it_must_be() -> None:
         if (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "faust")
         or (isinstance(node, ast.Import) and any(each.name == "faust" for each in node.names))
     }
-    assert importing == {"agent.py", "app.py", "engine.py", "watchdog.py", "worker.py"}
+    assert importing == {
+        "agent.py",
+        "app.py",
+        "engine.py",
+        "transport.py",
+        "watchdog.py",
+        "worker.py",
+    }
 
 
 def test_an_app_is_as_safe_as_it_must_be_and_check_notices_when_it_is_not() -> None:

@@ -43,7 +43,7 @@ _LOOK_S: Final = 0.5
 _STUCK_S: Final = 120.0
 _READY_S: Final = 90.0
 _SETTLE_S: Final = 60.0
-_IN_FLIGHT: Final = 500
+_IN_FLIGHT: Final = 300
 """Posts and cards on their way at a time: a queue in front of Slack would only measure itself."""
 _BATCH: Final = 100
 _AHEAD: Final = 700
