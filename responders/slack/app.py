@@ -105,6 +105,7 @@ class _Responder:
             await stop.wait()
             for task in endless:
                 task.cancel()
+            await asyncio.gather(self.waking.close(), self.telling.close())
 
     async def _wake(self, batch: list[Record]) -> None:
         for record in batch:

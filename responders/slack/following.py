@@ -1,4 +1,4 @@
-"""Follows `cases.events.v1` as one consumer group, through outages, for ever.
+"""Follows `cases.events.v1` as one consumer group, through outages.
 
 Promise: each batch is handled, then committed: at least once. An outage of Kafka ends nothing; the
 reader is made anew until it answers.
@@ -30,14 +30,15 @@ class Follower:
         self._group = group
         self._clock = clock
         self._reader: GroupReader | None = None
+        self._closing = False
 
     def shards(self) -> frozenset[int]:
         """Return the partitions, and so the shards, that are this member's now."""
         return self._reader.assigned if self._reader is not None else frozenset()
 
     async def run(self, handle: Callable[[list[Record]], Awaitable[None]]) -> None:
-        """Hand every batch over, then commit it; for ever."""
-        while True:
+        """Hand every batch over, then commit it; until closed."""
+        while not self._closing:
             reader = GroupReader(
                 self._bootstrap, CASES_EVENTS.name, self._group, client_id=self._group
             )
@@ -52,4 +53,11 @@ class Follower:
             finally:
                 self._reader = None
                 await reader.stop()
-            await self._clock.sleep(_AGAIN_S)
+            if not self._closing:
+                await self._clock.sleep(_AGAIN_S)
+
+    async def close(self) -> None:
+        """End `run`. A mere cancellation may be lost: aiokafka swallows it here and there."""
+        self._closing = True
+        if self._reader is not None:
+            await self._reader.stop()

@@ -59,6 +59,7 @@ class Floor:
         self.ana = self.workspace.user("ana").id
         self.ben = self.workspace.user("ben").id
         self.working = True
+        self.ended = False
 
     @property
     def care(self) -> Channel:
@@ -121,8 +122,8 @@ class Floor:
         return case
 
     async def work(self) -> None:
-        """Do what a worker does, until cancelled."""
-        while True:
+        """Do what a worker does, until ended (aiokafka swallows a cancellation now and then)."""
+        while not self.ended:
             if self.working:
                 with suppress(RetryableError):
                     await self.world.pump()
@@ -177,6 +178,5 @@ async def a_floor(
         try:
             yield floor
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            floor.ended = True
+            await task

@@ -61,7 +61,7 @@ def copies(floor: Floor) -> dict[str, int]:
         {"kind": "cut", "accepted": False, "probability": 0.4, "seed": 2},
         {"kind": "late_landing", "seconds": 0.5, "probability": 0.4, "seed": 3},
         {"kind": "late_landing", "seconds": 0.5, "answer": "error", "probability": 0.4, "seed": 4},
-        {"kind": "server_error", "accepted": True, "probability": 0.4, "seed": 5},
+        {"kind": "server_error", "accepted": True, "probability": 0.5, "seed": 3},
         {"kind": "rate_limit", "retry_after": 1, "probability": 0.4, "seed": 6},
         {"kind": "refuse", "error": "internal_error", "probability": 0.4, "seed": 7},
     ],
