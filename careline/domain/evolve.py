@@ -107,6 +107,8 @@ def _obligation_added(case: Case, event: e.ObligationAdded) -> Case:
     return changed(
         case,
         obligations=(*case.obligations, added),
+        # A case that was claimed after its answer is not reopened: what is open ends the follow-up.
+        follow_up_at=None,
         noted=tuple(found for found in case.noted if found != event.mention_id),
     )
 
@@ -129,6 +131,7 @@ def _obligation_changed(case: Case, event: e.ObligationChanged) -> Case:
             "disposition": None,
             "settled_at": None,
         }
+        case = changed(case, follow_up_at=None)
     return _with(case, (event.mention_id,), **changes)
 
 

@@ -101,6 +101,23 @@ def test_answered_case_resolves_when_no_further_word_comes() -> None:
     assert next_due(story.current) is None
 
 
+def test_follow_up_of_an_earlier_answer_never_resolves_a_later_query() -> None:
+    """Found by the simulation: somebody claims the answered case, lets go, the author writes."""
+    story = Story()
+    first, later = a_mention("100"), a_mention("101")
+    story.hear(first)
+    story.command(c.ReplyToCase, text="here you are", covers=(first.mention_id,))
+    assert story.current.reply is not None
+    story.outcome(story.current.reply.effect_id, native_id="900")
+    story.command(c.ClaimCase)
+    story.command(c.ReleaseCase)
+    story.hear(later)
+    for _ in range(20):
+        story.next_step()
+    assert story.open_ids() == (later.mention_id,)
+    assert story.current.is_live
+
+
 def test_alerts_name_who_is_told() -> None:
     story = Story()
     story.hear(a_mention())
