@@ -116,7 +116,7 @@ class Reader:
         view.queries[mention] = Query(mention, body["revision"], body["due_at"], order)
 
     def _changed(self, view: View, body: Body) -> None:
-        query = view.queries[body["mention_id"]]
+        query = self._query(view, body)
         query.revision, query.due_at = body["revision"], body["due_at"]
         if body["reopened"]:
             query.state, query.breached = "open", False
@@ -128,6 +128,13 @@ class Reader:
         if not body["disposition"] or not body["actor"]["id"]:
             self._say(view.case_id, "closed without a reason or an actor")
         self._settled(view, body, "closed")
+
+    def _query(self, view: View, body: Body) -> Query:
+        mention = body["mention_id"]
+        if mention not in view.queries:
+            self._say(view.case_id, f"{body['type']} of {mention}, which was never a query")
+            view.queries[mention] = Query(mention, "0", body["due_at"], ("", ""))
+        return view.queries[mention]
 
     def _settled(self, view: View, body: Body, state: str) -> None:
         for mention in body["covers"]:
@@ -159,7 +166,7 @@ class Reader:
         view.resolved = False
 
     def _breached(self, view: View, body: Body) -> None:
-        view.queries[body["mention_id"]].breached = True
+        self._query(view, body).breached = True
         view.escalated_at = body["at"]
 
     def _escalated(self, view: View, body: Body) -> None:

@@ -155,7 +155,14 @@ class Process:
             return
         host = self.host
         if host.frozen_until > host.world.now:
-            host.world.at(host.frozen_until, lambda: self.resume(value, error))
+            turn = self.turn
+
+            def thaw() -> None:
+                # Of two that would wake it meanwhile, the first one does.
+                if self.turn == turn:
+                    self.resume(value, error)
+
+            host.world.at(host.frozen_until, thaw)
             return
         self.turn += 1
         try:
