@@ -132,7 +132,12 @@ class Stage:
         }
         environment = child_environment(variables)
         roles = [
-            Role(name=name, argv=("-m", "careline", "run", *words), environment=environment)
+            Role(
+                name=name,
+                argv=("-m", "careline", "run", *words),
+                environment=environment,
+                may_end=words[-1] == "replay",
+            )
             for name, words in self.plan.roles.items()
         ]
         self.supervisor = await self._stack.enter_async_context(

@@ -43,6 +43,8 @@ class Role:
     name: str
     argv: Sequence[str]
     environment: Mapping[str, str]
+    may_end: bool = False
+    """Exit code 0 says that its work is done; else a role that ends is started again."""
 
 
 @dataclass(slots=True)
@@ -141,6 +143,9 @@ class Supervisor:
             started = time.monotonic()
             code = await self._run(child)
             if self._stopping.is_set():
+                return
+            if code == 0 and child.role.may_end:
+                self._on_line(child.role.name, "has done its work")
                 return
             if code == SETTINGS_WRONG:
                 self._report(child)

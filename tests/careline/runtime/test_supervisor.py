@@ -76,6 +76,16 @@ async def test_a_role_that_is_set_up_wrongly_ends_it_with_its_own_words() -> Non
         assert supervisor.starts["wrong"] == 1
 
 
+async def test_only_a_role_whose_work_is_done_may_end() -> None:
+    said: list[tuple[str, str]] = []
+    once = Role(name="once", argv=("-c", ""), environment=dict(os.environ), may_end=True)
+    roles = [once, role("ever", "")]
+    async with Supervisor(roles, on_line=lambda *line: said.append(line)) as supervisor:
+        await until(lambda: supervisor.starts["ever"] >= 2)
+        await until(lambda: ("once", "has done its work") in said)
+        assert supervisor.starts["once"] == 1
+
+
 async def test_lines_without_end_do_not_stop_a_role() -> None:
     said: list[str] = []
     code = f"print('x' * 1_000_000)\n{STAY}"
