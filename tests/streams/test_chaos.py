@@ -7,13 +7,13 @@ import os
 import random
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
 from careline.runtime.embedded_kafka import EmbeddedKafka
 from careline.runtime.embedded_valkey import EmbeddedValkey
-from tests.support.workers import TOPIC_PARTITIONS, Rig, a_mention, a_rig
+from tests.support.feed import Feed, all_arrived, feeding
+from tests.support.workers import TOPIC_PARTITIONS, Rig, a_rig
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -29,53 +29,6 @@ async def rig(valkey: EmbeddedValkey) -> AsyncIterator[Rig]:
         a_rig(kafka.bootstrap, valkey.url) as found,
     ):
         yield found
-
-
-class Feed:
-    """Hears mentions, some at a time, until told to stop."""
-
-    def __init__(self, rig: Rig, *, every: float = 0.2, batch: int = 5) -> None:
-        self._rig = rig
-        self._every = every
-        self._batch = batch
-        self._number = 0
-        self.sent: set[str] = set()
-
-    async def one(self) -> None:
-        """Hear one batch; when it is acknowledged it counts."""
-        mentions = [a_mention(self._number + more) for more in range(self._batch)]
-        self._number += self._batch
-        await self._rig.hear(mentions)
-        self.sent |= {mention.mention_id for mention in mentions}
-
-    async def run(self) -> None:
-        while True:
-            await self.one()
-            await asyncio.sleep(self._every)
-
-
-@asynccontextmanager
-async def feeding(rig: Rig) -> AsyncIterator[Feed]:
-    """Feed as long as the block runs; what is acknowledged by then must become cases."""
-    feed = Feed(rig)
-    task = asyncio.create_task(feed.run())
-    try:
-        yield feed
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def all_arrived(rig: Rig, feed: Feed) -> None:
-    """Nothing that was acknowledged is lost, and nothing was made twice."""
-    added = await rig.added_all(len(feed.sent), within=90)
-    assert set(added) >= feed.sent
-    ids = [event.event_id for event in await rig.events() if event.type == "obligation.added"]
-    by_mention = {}
-    for mention, event in zip(await rig.added(), ids, strict=True):
-        by_mention.setdefault(mention, set()).add(event)
-    assert all(len(events) == 1 for events in by_mention.values()), "a repeat has the same id"
-    assert "promise" not in rig.log()
 
 
 async def test_killed_workers_lose_nothing(rig: Rig) -> None:
@@ -139,21 +92,6 @@ async def test_a_ledger_that_dies_is_waited_for_and_recovered(
         await asyncio.sleep(1)
     await all_arrived(rig, feed)
     assert rig.log().count("recovery ended") >= 2 * 4, "another server's epoch is foreign"
-
-
-async def test_a_second_worker_takes_its_share_and_a_frozen_one_changes_nothing(rig: Rig) -> None:
-    first = await rig.worker()
-    await rig.ready()
-    async with feeding(rig) as feed:
-        second = await rig.worker()
-        await rig.ready(2)
-        await asyncio.sleep(1)
-        os.kill(first.pid, signal.SIGSTOP)
-        await asyncio.sleep(9)  # longer than the session: its shards go to the other one
-        os.kill(first.pid, signal.SIGCONT)
-        await asyncio.sleep(2)
-        await rig.kill(second)
-    await all_arrived(rig, feed)
 
 
 async def test_a_broker_that_is_away_is_waited_for(valkey: EmbeddedValkey) -> None:

@@ -1,0 +1,71 @@
+"""Two workers, a real broker: shards move, a frozen one wakes, the broker dies; nothing is lost.
+
+librdkafka's embedded cluster refuses some rebalances of two members, and forgets when it dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+
+import pytest
+
+from careline.runtime.embedded_valkey import EmbeddedValkey
+from careline.runtime.topics_admin import TopicsOnBroker, apply
+from schemas.topics import TOPICS
+from tests.support.feed import all_arrived, feeding
+from tests.support.kafka import jars
+from tests.support.kafka.server import KafkaServer
+from tests.support.workers import PARTITIONS, Rig, a_rig
+
+pytestmark = [pytest.mark.slow, pytest.mark.kafka, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+async def broker() -> AsyncIterator[KafkaServer]:
+    """A broker of this test's own, with careline's topics and nothing in them."""
+    if (reason := jars.missing_tool()) is not None:
+        if os.environ.get("CARELINE_TEST_REQUIRE_KAFKA") == "1":
+            pytest.fail(f"CARELINE_TEST_REQUIRE_KAFKA=1, but {reason}")
+        pytest.skip(f"no real Apache Kafka: {reason}")
+    with KafkaServer() as server:
+        await apply(
+            TopicsOnBroker(bootstrap=server.bootstrap, partitions=PARTITIONS, topics=TOPICS)
+        )
+        yield server
+
+
+@pytest.fixture
+async def rig(broker: KafkaServer, valkey: EmbeddedValkey) -> AsyncIterator[Rig]:
+    async with a_rig(broker.bootstrap, valkey.url) as found:
+        yield found
+
+
+async def test_a_second_worker_takes_its_share_and_a_frozen_one_changes_nothing(rig: Rig) -> None:
+    first = await rig.worker()
+    await rig.ready()
+    async with feeding(rig) as feed:
+        second = await rig.worker()
+        await rig.ready(2)
+        await asyncio.sleep(1)
+        os.kill(first.pid, signal.SIGSTOP)
+        await asyncio.sleep(9)  # longer than the session: its shards go to the other one
+        os.kill(first.pid, signal.SIGCONT)
+        await asyncio.sleep(2)
+        await rig.kill(second)
+    await all_arrived(rig, feed)
+
+
+async def test_a_broker_that_is_killed_is_waited_for(rig: Rig, broker: KafkaServer) -> None:
+    await rig.worker()
+    await rig.ready()
+    async with feeding(rig) as feed:
+        await asyncio.sleep(1)
+    await asyncio.to_thread(broker.kill)
+    await asyncio.sleep(4)
+    await asyncio.to_thread(broker.restart)
+    async with feeding(rig, feed):
+        await asyncio.sleep(1)
+    await all_arrived(rig, feed)
