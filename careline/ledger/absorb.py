@@ -150,7 +150,7 @@ def _commit(snapshot: Snapshot, events: Sequence[_Logged]) -> Commit | None:
         if event.version != have + 1:
             raise InvariantViolation(
                 f"case {event.case_id}: the log goes from version {have} to {event.version}",
-                hint="records of cases.events are lost; see the runbook",
+                hint="records of cases.events are lost: compare the case with its network",
             )
         case = evolve(case, event)
         add_effects(commit, effects_of(case, event), now=event.at)

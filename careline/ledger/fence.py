@@ -87,7 +87,7 @@ class InputLost(CarelineError):
         """Remember what is missing."""
         super().__init__(
             f"shard {shard}: {topic} should go on at offset {expected}, the log has {found}",
-            hint="those records are lost for good: compare with the network, then tell the people concerned",
+            hint="they are lost for good: compare with the network, and tell the people concerned",
         )
         self.shard = shard
         self.topic = topic

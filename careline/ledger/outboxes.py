@@ -12,7 +12,7 @@ from typing import Final
 
 from careline.ledger.fence import Fence, Fenced, ScriptFailed
 from careline.ledger.outbox import packed_event
-from careline.ledger.scripts import Arg
+from careline.ledger.scripts import Arg, Reply
 from careline.ledger.store import Ledger, unfenced
 from careline.runtime.kafka import Producer, Unavailable
 from schemas.topics import CASES_EVENTS
@@ -50,7 +50,7 @@ async def drain_once(
 
 
 async def _send(
-    producer: Producer, shard: int, entries: list[list[bytes]], fence: Fence
+    producer: Producer, shard: int, entries: list[tuple[bytes, list[bytes]]], fence: Fence
 ) -> int | Unavailable:
     packed = [
         packed_event(fields[1], epoch=fence.n or 0, parts=int(fields[3])) for _, fields in entries
@@ -66,7 +66,7 @@ async def _run(
     script: str,
     calls: Mapping[int, tuple[Arg, ...]],
     failed: dict[int, Sent],
-) -> dict[int, list[list[list[bytes]]]]:
+) -> dict[int, Reply]:
     """Call a script on all the shards; what fails for one goes to `failed`."""
     good = {}
     if calls:

@@ -127,7 +127,7 @@ async def _announce(producer: Producer, shard: int, token: str, known: int, cloc
         subject=shard_tag(shard),
         time=started.at,
         key=shard_tag(shard),
-        extensions={"epoch": str(known)} if known >= 0 else None,
+        extensions={"epoch": str(known)},
     )
     return await producer.send(CASES_EVENTS.name, shard, packed)
 

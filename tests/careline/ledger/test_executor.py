@@ -226,7 +226,7 @@ async def test_a_reply_nobody_can_find_is_never_sent_again_but_settled_by_a_pers
         await until(lambda: no_effects(world, "x:acme"))
     case = await world.only_case()
     assert far.calls == 1
-    assert far.searches > 1
+    assert far.searches >= 1
     assert case.reply is not None
     assert case.reply.state is ReplyState.UNSETTLED
     assert len(case.open_obligations) == 1
