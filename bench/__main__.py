@@ -35,7 +35,7 @@ class Plan:
     seconds: float
 
 
-FULL = Plan(rounds=5, events=20_000, per_second=50, seconds=60)
+FULL = Plan(rounds=5, events=10_000, per_second=50, seconds=60)
 QUICK = Plan(rounds=2, events=4_000, per_second=50, seconds=10)
 
 
