@@ -225,7 +225,7 @@ async def ledger_world(
 
 
 async def until(
-    condition: Callable[[], Awaitable[bool]], *, within: float = 10.0, what: str = "it"
+    condition: Callable[[], Awaitable[bool]], *, within: float = 40.0, what: str = "it"
 ) -> None:
     """Wait until a condition holds, at most so long."""
     end = time.monotonic() + within
