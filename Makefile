@@ -8,6 +8,9 @@ STAMP := $(VENV)/.locked
 LOCKS := requirements/uv.txt requirements/runtime.txt requirements/dev.txt
 # The first of these that is there; the locks are for 3.11 and later.
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3.14 python3,$(shell command -v $(name) 2>/dev/null)))
+# torch and the like, which only `make model` needs.
+TRAINING := .venv-training
+DATA ?=
 # What is given to the demo and to pytest by hand: make test ARGS="-k slack"
 ARGS ?=
 
@@ -62,6 +65,11 @@ bench: $(STAMP) ## figures against Faust and Quix Streams, into bench/results.js
 	$(BIN)/python -m bench $(ARGS)
 
 ##@ Now and then
+.PHONY: model
+model: $(TRAINING)/.locked ## the triage model from a data folder: make model DATA=DIR (ARGS=--no-nc, --linear, --work DIR)
+	@test -n "$(DATA)" || { echo "make model DATA=DIR, where DIR is the data folder" >&2; exit 2; }
+	$(TRAINING)/bin/python -m training.build --data "$(DATA)" $(ARGS)
+
 .PHONY: setup-kafka
 setup-kafka: $(STAMP) ## the jars of a real Apache Kafka for the tests, checked against their sha256 (needs mvn once)
 	$(BIN)/python -m tests.support.kafka.jars
@@ -72,7 +80,7 @@ lock: $(STAMP) ## resolve the locks again from pyproject.toml (ARGS=--upgrade fo
 
 .PHONY: clean
 clean: ## remove what the tools made, and .venv
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage* build dist
+	rm -rf $(VENV) $(TRAINING) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage* build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help
@@ -80,6 +88,11 @@ help: ## this menu
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(TRAINING)/.locked: $(STAMP) requirements/training.txt
+	test -x $(TRAINING)/bin/python || "$(PYTHON)" -m venv $(TRAINING)
+	$(BIN)/python -m uv pip install --quiet --python $(TRAINING)/bin/python --require-hashes -r requirements/training.txt
+	@touch $@
 
 $(STAMP): $(LOCKS) pyproject.toml
 	@test -n "$(PYTHON)" || { echo "careline needs Python 3.11 or later: install it, or make PYTHON=/path/to/python" >&2; exit 2; }

@@ -25,6 +25,11 @@ LOCKS = {
     "runtime.txt": [str(PROJECT)],
     # The same versions as at run time, or the tests would test something else.
     "dev.txt": [str(PROJECT), "--group", "dev", "--constraints", str(HERE / "runtime.txt")],
+    # What `make model` needs besides; the run-time packages in the same versions.
+    "training.txt": [
+        *(str(PROJECT), "--group", f"{PROJECT}:training"),
+        *("--constraints", str(HERE / "runtime.txt")),
+    ],
     # What the image is built with, and does not hold.
     "build.txt": ["--group", f"{PROJECT}:build", "--constraints", str(HERE / "dev.txt")],
     "uv.txt": [str(HERE / "uv.in")],

@@ -1,0 +1,1 @@
+"""How the triage model is made: data in, artefact and card out. Never imported by careline."""
