@@ -28,7 +28,6 @@ SESSION_TIMEOUT_MS: Final = 10_000
 HEARTBEAT_MS: Final = 2_000
 MAX_POLL_INTERVAL_MS: Final = 3_600_000  # longer than any outage that is waited out inside a batch
 _BACKOFF_MS: Final = 250
-_FETCH_WAIT_MS: Final = 100  # librdkafka's embedded broker lets all of it pass, whatever comes
 _POLL_MS: Final = 500
 _FETCH_WAIT_MS: Final = 100
 """The embedded broker lets it pass even when a record comes; a real one does not."""
@@ -169,7 +168,6 @@ class GroupReader:
                 session_timeout_ms=SESSION_TIMEOUT_MS,
                 heartbeat_interval_ms=HEARTBEAT_MS,
                 max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
-                fetch_max_wait_ms=_FETCH_WAIT_MS,
                 fetch_max_wait_ms=_FETCH_WAIT_MS,
                 retry_backoff_ms=_BACKOFF_MS,
                 **self._options,

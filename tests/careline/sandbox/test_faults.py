@@ -188,4 +188,4 @@ async def test_faults_are_listed_and_cleared(control: Control) -> None:
     assert (await control.delete(f"faults/{made['id']}"))["cleared"] == 1
     assert (await control.get("faults"))["faults"] == []
     assert "error" in await control.fault(kind="earthquake")
-    assert "error" in await control.fault(kind="cut", probabilty=1)
+    assert "error" in await control.fault(kind="cut", probability=1)
