@@ -7,6 +7,7 @@ imported, so that a role starts without the demo's code and `--help` without any
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from importlib import import_module
@@ -72,7 +73,7 @@ def _code_of(given: list[str]) -> int:
     except CarelineError as error:
         output.tell_error(error)
         return output.CANNOT if isinstance(error, ConfigurationError) else output.NO
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, asyncio.CancelledError, typer.Abort):
         return _INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has seen enough; Python must not complain at exit either.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +27,7 @@ from careline.sandbox.agents import AgentPlan, Agents
 from careline.sandbox.feeder import Feeder, FeedPlan
 from careline.sandbox.slack.model import made_id
 from careline.sandbox.stream_files import Stream
-from schemas.topics import DEFAULT_PARTITIONS, MENTIONS_RECEIVED
+from schemas.topics import DEAD_LETTERS, DEFAULT_PARTITIONS, MENTIONS_RECEIVED
 
 AGENTS: Final = ("ana", "ben", "chloe", "dev")
 CHANNELS: Final = Channels(mentions="care", direct_messages="care-dms")
@@ -156,7 +156,7 @@ async def play(
         if not plan.direct:
             await _feed(plan, stage, run)
         await asyncio.wait_for(background[1], timeout=_STUCK_S * max(1, len(plan.kills) + 1))
-        seconds = await _settle(run, agents, background[0], least=counts["lines"])
+        seconds = await _settle(run, agents, background[0], counts)
         summary = await stage.sandbox.get("summary", detail=1, event_type="careline_case")
         own = counts["own"] if plan.direct else int(summary["x"]["own_posts"])
         fed = balance.Fed(customers=counts["customers"] + counts["malformed"], own=own)
@@ -225,7 +225,9 @@ async def _kill(plan: StreamPlan, stage: Stage, run: Run, say: Callable[[str], N
     await carry_out(plan.kills, stage, share=share, say=say)
 
 
-async def _settle(run: Run, agents: Agents, watching: asyncio.Task[None], *, least: int) -> float:
+async def _settle(
+    run: Run, agents: Agents, watching: asyncio.Task[None], counts: Mapping[str, int]
+) -> float:
     """Wait until nothing is on its way; return the seconds that took. Raises RetryableError."""
     last, moved = Standing(), time.monotonic()
     quiet_since: float | None = None
@@ -235,7 +237,8 @@ async def _settle(run: Run, agents: Agents, watching: asyncio.Task[None], *, lea
         now, standing = time.monotonic(), run.standing
         if standing != last:
             last, moved = standing, now
-        heard = standing.ends.get(MENTIONS_RECEIVED.name, 0) >= least
+        read = standing.ends.get(MENTIONS_RECEIVED.name, 0) >= counts["customers"] + counts["own"]
+        heard = read and standing.ends.get(DEAD_LETTERS.name, 0) >= counts["malformed"]
         if heard and not standing.on_the_way and agents.idle:
             quiet_since = quiet_since or moved
             if now - quiet_since >= _QUIET_S:
