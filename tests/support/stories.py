@@ -94,7 +94,8 @@ def an_own_post(to: MentionReceived, native_id: str = "900", text: str = "sorry!
 
 def a_triage(**facts: Any) -> Triage:
     """Return the triage of an ordinary query."""
-    return Triage(**({"query": True, "urgency": Urgency.NORMAL, "model": "test"} | facts))
+    values: dict[str, Any] = {"query": True, "urgency": Urgency.NORMAL, "model": "test"}
+    return Triage(**(values | facts))
 
 
 class Story:

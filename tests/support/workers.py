@@ -126,8 +126,8 @@ class Rig:
         for mention in mentions:
             partition, packed = heard(mention)
             batches.setdefault(partition, []).append(packed)
-        for partition, packed in batches.items():
-            await self.producer.send_batch(MENTIONS_RECEIVED.name, partition, packed)
+        for partition, records in batches.items():
+            await self.producer.send_batch(MENTIONS_RECEIVED.name, partition, records)
 
     async def records(self, topic: str) -> list[Record]:
         """All that stands in a topic, partition by partition; only what is new is fetched."""
