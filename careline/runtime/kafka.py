@@ -78,21 +78,26 @@ class LogReader:
         """Return the first offset that is still there. Raises ``Unavailable``."""
         where = TopicPartition(topic, partition)
         with translated(topic, partition):
-            offsets: dict[TopicPartition, int] = await self._connected.beginning_offsets([where])
+            async with asyncio.timeout(_READ_TIMEOUT_S):
+                offsets: dict[TopicPartition, int] = await self._connected.beginning_offsets(
+                    [where]
+                )
         return offsets[where]
 
     async def end(self, topic: str, partition: int) -> int:
         """Return the offset that the next record will get. Raises ``Unavailable``."""
         where = TopicPartition(topic, partition)
         with translated(topic, partition):
-            offsets: dict[TopicPartition, int] = await self._connected.end_offsets([where])
+            async with asyncio.timeout(_READ_TIMEOUT_S):
+                offsets: dict[TopicPartition, int] = await self._connected.end_offsets([where])
         return offsets[where]
 
     async def ends(self, topic: str, partitions: int) -> list[int]:
         """Return the end of each partition by one request. Raises ``Unavailable``."""
         where = [TopicPartition(topic, number) for number in range(partitions)]
         with translated(topic):
-            offsets: dict[TopicPartition, int] = await self._connected.end_offsets(where)
+            async with asyncio.timeout(_READ_TIMEOUT_S):
+                offsets: dict[TopicPartition, int] = await self._connected.end_offsets(where)
         return [offsets[each] for each in where]
 
     async def read(

@@ -7,20 +7,24 @@ its figures.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from careline.cli.demo.probe import Probe
 from careline.domain.effects import card_effect
 from careline.ledger.audit import Balance, audit
+from careline.runtime.errors import RetryableError
 from schemas.envelope import Unreadable, unpack
 from schemas.events import LOG, CaseOpened, ObligationAdded
 from schemas.topics import CASES_EVENTS, TOPICS
 
 Json = dict[str, Any]
+T = TypeVar("T")
+_TRIES: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +60,12 @@ class Report:
 
 async def count(probe: Probe, summary: Json, fed: Fed, *, seconds: float) -> Report:
     """Count everything; `summary` is the sandbox's, with detail."""
-    audited = await audit(probe.ledger, probe.reader, partitions=probe.partitions)
+    audited = await _patiently(
+        lambda: audit(probe.ledger, probe.reader, partitions=probe.partitions)
+    )
     slack = summary["slack"]
     cards: Mapping[str, float] = slack["accepted_at"]
-    opened = await _opened(probe)
+    opened = await _patiently(lambda: _opened(probe))
     waits = sorted(
         (cards[card_effect(case)] - heard.timestamp()) * 1000
         for case, heard in opened.items()
@@ -89,7 +95,7 @@ async def count(probe: Probe, summary: Json, fed: Fed, *, seconds: float) -> Rep
     }
     missing = [case for case in opened if card_effect(case) not in cards]
     report.lines = _lines(audited, report.figures, fed, slack, without_card=len(missing))
-    report.lines.append(await _kept(probe))
+    report.lines.append(await _patiently(lambda: _kept(probe)))
     report.problems = list(audited.problems)
     return report
 
@@ -165,6 +171,14 @@ async def _opened(probe: Probe) -> dict[str, datetime | None]:
             case _:
                 pass
     return found
+
+
+async def _patiently(count: Callable[[], Awaitable[T]]) -> T:
+    """Count again if the broker did not answer: counting changes nothing."""
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(RetryableError):
+            return await count()
+    return await count()
 
 
 def _share(ordered: list[float], share: float) -> float | None:

@@ -157,6 +157,7 @@ async def play(
             await _feed(plan, stage, run)
         await asyncio.wait_for(background[1], timeout=_STUCK_S * max(1, len(plan.kills) + 1))
         seconds = await _settle(run, agents, background[0], counts)
+        await _end(background)
         summary = await stage.sandbox.get("summary", detail=1, event_type="careline_case")
         own = counts["own"] if plan.direct else int(summary["x"]["own_posts"])
         fed = balance.Fed(customers=counts["customers"] + counts["malformed"], own=own)
