@@ -211,7 +211,8 @@ def load_config(path: Path) -> CarelineConfig:
     except FileNotFoundError:
         raise ConfigurationError(
             f"{path}: no such file",
-            hint="copy careline.example.yaml to careline.yaml, or name yours in CARELINE_CONFIG",
+            hint="copy careline.example.yaml to careline.yaml, or name yours in CARELINE_CONFIG; "
+            "without one: careline up --embedded --sandbox",
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(

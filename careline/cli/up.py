@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from typing import Annotated
+import sys
+from typing import Annotated, Final
 
 import typer
 
 from careline.cli import output
 from careline.cli.sandbox_process import Furniture
 from careline.cli.stage import Stage, StagePlan
-from careline.config import load_config
-from careline.settings import load_settings
+from careline.config import Account, Brand, CarelineConfig, Channels, load_config
+from careline.settings import Settings, load_settings
+
+_EXAMPLE: Final = CarelineConfig(
+    brands=(Brand(name="Acme", accounts=(Account(network="x", handle="acme"),)),),
+    channels=Channels(mentions="care", direct_messages="care-dms"),
+    ops_channel="ops",
+)
 
 
 def up(
@@ -28,11 +35,13 @@ def up(
     """Run every role on this machine until Ctrl-C, restarting those that die.
 
     Missing topics are created. What the roles say goes to standard error, each line with its role.
+    With --sandbox and without a careline.yaml, a brand called acme is cared for.
 
     Example: careline up --embedded --sandbox
     """
     settings = load_settings()
-    config = load_config(settings.config)
+    own = not sandbox or settings.config.exists()
+    config = load_config(settings.config) if own else _EXAMPLE
     furniture = None
     if sandbox:
         furniture = Furniture(
@@ -42,13 +51,31 @@ def up(
             brands=tuple(account.handle for account in config.accounts("x")),
         )
     plan = StagePlan(
+        config=None if own else _EXAMPLE,
         furniture=furniture,
         kafka=kafka,
         redis=redis,
         embedded_kafka=embedded and not kafka,
         embedded_redis=embedded and not redis,
+        settings=_of_a_trial(sandbox) | _of_a_terminal(settings),
     )
     asyncio.run(_stay(plan))
+
+
+def _of_a_trial(sandbox: bool) -> dict[str, str]:
+    """Return a quicker pace than networks and their prices allow."""
+    names = ("", "DIRECT_MESSAGE_") if sandbox else ()
+    return {
+        f"CARELINE_X__{name}POLL_{bound}_SECONDS": seconds
+        for name in names
+        for bound, seconds in (("MIN", "0.5"), ("MAX", "2"))
+    }
+
+
+def _of_a_terminal(settings: Settings) -> dict[str, str]:
+    """Return how roles log when a person reads along; their own output is a pipe to here."""
+    reads_along = sys.stderr.isatty() and settings.log_json is None
+    return {"CARELINE_LOG_JSON": "false"} if reads_along else {}
 
 
 async def _stay(plan: StagePlan) -> None:
