@@ -24,7 +24,7 @@ LIMITED: Final = ("aiokafka", "faust", "mode", "kafka", "redis", "slack_sdk", "s
 """Loggers of libraries that say the same again and again during an outage."""
 WINDOW_S: Final = 10.0
 _MOST_TEMPLATES: Final = 1000
-_QUIET: Final = ("aiokafka", "faust", "mode", "asyncio")
+_QUIET: Final = ("aiokafka", "faust", "mode", "streams.transport", "asyncio")
 """Loggers that tell at INFO what only their authors want to know."""
 
 _SECRETS: Final = tuple(
