@@ -64,8 +64,8 @@ _OTHERS: Final = (
 _FOREIGN: Final = (
     "mi pedido {n} no ha llegado todavía, ¿me pueden ayudar por favor?",
     "llevo {k} días sin conexión y nadie contesta el teléfono, qué vergüenza",
-    "Seit {k} Tagen geht das Internet nicht, wann kommt endlich ein Techniker?",
-    "meine Bestellung {n} ist immer noch nicht da, können Sie bitte nachsehen",
+    "Seit {k} Tagen geht das Internet nicht, wann kommt der Techniker?",
+    "meine Bestellung {n} ist immer noch nicht da, wo bleibt sie?",
     "bonjour, ma commande {n} n'est toujours pas arrivée, que faire ?",
     "não consigo entrar na minha conta, o código {n} nunca chega",
     "il mio ordine {n} non è ancora arrivato, potete aiutarmi?",

@@ -40,7 +40,7 @@ ACCOUNTS: Final = tuple(f"brand{number}" for number in range(8))
 """Each has a channel of its own, as the queues of a brand have."""
 _SEED: Final = 2
 _WARM: Final = 100
-_CARDS_WITHIN_S: Final = 60.0
+_CARDS_WITHIN_S: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

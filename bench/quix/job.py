@@ -32,7 +32,7 @@ from schemas.mentions import HEARD, MentionEdited, MentionReceived
 from schemas.topics import DEFAULT_PARTITIONS, MENTIONS_RECEIVED, MENTIONS_TRIAGED
 
 COMMIT_EVERY: Final = 2_000
-"""Messages of both topics in a checkpoint; 500 and 5,000 were slower."""
+"""Messages of both topics in a checkpoint."""
 COMMIT_WITHIN_S: Final = 0.5
 T = TypeVar("T")
 
