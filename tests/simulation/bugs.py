@@ -35,10 +35,12 @@ class Bug:
 
     name: str
     edits: tuple[Edit, ...]
+    under: tuple[str, ...] = ()
+    """Kinds of faults under which it shows itself; none: any."""
 
 
-def _bug(name: str, module: str, old: str, new: str) -> Bug:
-    return Bug(name, (Edit(module, old, new),))
+def _bug(name: str, module: str, old: str, new: str, *under: str) -> Bug:
+    return Bug(name, (Edit(module, old, new),), under)
 
 
 BUGS = (
@@ -61,30 +63,51 @@ BUGS = (
         _SCRIPTS + "model",
         'if found != args[0] or (args[2] == b"1" and not self.own(found)):',
         "if False:",
+        "flush, recovery killed",
+        "failover",
+        "two owners",
+        "worker freezes",
     ),
-    _bug(
-        "inputs are not replayed in a recovery",
-        _LEDGER + "recovery",
-        "for topic in (MENTIONS_TRIAGED.name, CASES_COMMANDS.name):\n        await _replay_input",
-        "for topic in ():\n        await _replay_input",
+    Bug(
+        "what a failover lost is not replayed, neither then nor later",
+        (
+            Edit(
+                _LEDGER + "recovery",
+                "for topic in (MENTIONS_TRIAGED.name, CASES_COMMANDS.name):\n"
+                "        await _replay_input",
+                "for topic in ():\n        await _replay_input",
+            ),
+            Edit(
+                _SCRIPTS + "commit_model",
+                "if seen is not None and int(first) > seen + 1:",
+                "if False:",
+            ),
+        ),
+        ("failover", "flush", "stale promotion"),
     ),
     _bug(
         "the log is not absorbed in a recovery",
         _LEDGER + "recovery",
         "_read(reader, shard, topic, start, n + 1)",
         "_read(reader, shard, topic, n, n + 1)",
+        "flush",
+        "stale promotion",
     ),
     _bug(
         "effects do not count as attempted after a recovery",
         _LEDGER + "recovery",
         "marked = await _mark_unknown(ledger, shard, epoch)",
         "marked = 0",
+        "failover",
+        "redis loses its tail",
+        "slack trouble",
     ),
     _bug(
         "a late EpochStarted voids the life that began before it",
         _LEDGER + "recovery",
-        'extensions={"epoch": str(known)} if known >= 0 else None,',
+        'extensions={"epoch": str(known)},',
         "extensions=None,",
+        "late outbox, then flush",
     ),
     _bug(
         "the outbox is trimmed before its acknowledgement",
@@ -92,18 +115,25 @@ BUGS = (
         "first = await producer.send_batch(CASES_EVENTS.name, shard, packed)\n",
         'await ledger.script("trim", shard, fence.value, entries[-1][0], -1)\n'
         "        first = await producer.send_batch(CASES_EVENTS.name, shard, packed)\n",
+        "kafka trouble",
     ),
     _bug(
         "void records are absorbed",
         _LEDGER + "outbox",
         "if epoch < self.current:",
         "if epoch < -1:",
+        "late outbox, then flush",
+        "kafka trouble",
+        "flush",
     ),
     _bug(
         "the outbox stamps no epoch of its own",
         _LEDGER + "outbox",
         '("ce_epoch", b"%d" % epoch)',
         '("ce_epoch", b"%d" % 10**9)',
+        "late outbox, then flush",
+        "kafka trouble",
+        "flush",
     ),
     _bug(
         "a cause cut off in the log is absorbed as it is",
@@ -122,6 +152,8 @@ BUGS = (
         _SCRIPTS + "commit_model",
         '(heads.get(case) or self.get("heads", case) or b"") != expected',
         "False",
+        "two owners",
+        "worker freezes",
     ),
     Bug(
         "a conflict is taken for done, and `in` moves past it",
@@ -133,6 +165,7 @@ BUGS = (
                 "pass",
             ),
         ),
+        ("two owners", "worker freezes"),
     ),
     _bug(
         "input out of sequence is accepted",
@@ -145,6 +178,7 @@ BUGS = (
         _LEDGER + "batch",
         "        last = snapshot.source_seen\n        for item in self.items:",
         "        return None\n        last = snapshot.source_seen\n        for item in self.items:",
+        "batch cancelled",
     ),
     _bug(
         "a due entry is taken out when it is read",
@@ -152,6 +186,8 @@ BUGS = (
         'answer += (case, self.get("heads", case) or b"", self.get("cases", case) or b"")',
         'self.zsets["due"].pop(case)\n            '
         'answer += (case, self.get("heads", case) or b"", self.get("cases", case) or b"")',
+        "redis trouble",
+        "worker dies",
     ),
     Bug(
         "an unknown outcome is tried again without a search",
@@ -167,26 +203,33 @@ BUGS = (
     _bug(
         "the search comes before a late call may have landed",
         _LEDGER + "executor",
-        "if too_early > 0:",
-        "if too_early > 35:",
+        "return self.request_timeout + self.landing",
+        "return self.request_timeout",
+        "slack trouble",
+        "network trouble",
     ),
     _bug(
         "an effect starts before its event is in the log",
         _SCRIPTS + "model",
         "if record.outbox and sent < stream_id(record.outbox):",
         "if False:",
+        "kafka trouble",
+        "stale promotion",
+        "flush",
     ),
     _bug(
         "a reply is sent after its time",
         _SCRIPTS + "model",
         "if record.not_after and now > int(record.not_after):",
         "if False:",
+        "network blocked",
     ),
     _bug(
         "an own post does not cancel the reply in flight",
         _DOMAIN + "derive",
         'return _pointless(case, event.covers, "answered meanwhile")',
         "return ()",
+        "network blocked",
     ),
     _bug(
         "a lease expires while a reply is in flight",
@@ -232,6 +275,7 @@ BUGS = (
         _LEDGER + "deciding",
         'self.puts.append(Put("awaited", target_id, post.native_id.encode()))',
         "pass",
+        "connector dies",
     ),
 )
 

@@ -8,7 +8,9 @@ again, shortened, and its story printed with the command that plays it.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -20,7 +22,9 @@ from dataclasses import dataclass
 from tests.simulation.bugs import BUGS, Planter
 
 _STORY_LINES = 60
-_HUNTED = 400
+_HUNTED = int(os.environ.get("HUNTED", "400"))
+_SHARED = ("aiokafka", "redis.asyncio", "structlog", "orjson", "schemas.events", "schemas.envelope")
+"""What no bug touches: imported once for all hunts."""
 _FEW = 40
 """Authors in the schedules of a hunt: most bugs show themselves at once."""
 
@@ -122,6 +126,7 @@ def _chunk(seeds: Collection[int]) -> int:
 class _Short:
     authors: int
     without: tuple[int, ...]
+    under: tuple[str, ...] = ()
 
 
 def _smaller(short: _Short, faults: Sequence[int]) -> Iterator[_Short]:
@@ -156,14 +161,17 @@ def _tell(chosen: argparse.Namespace) -> int:
     from tests.simulation.schedule import AUTHORS, quiet  # noqa: PLC0415
 
     quiet()
-    short = _Short(chosen.authors or AUTHORS, tuple(chosen.without))
+    under = BUGS[chosen.bug].under if chosen.bug is not None else ()
+    short = _Short(chosen.authors or AUTHORS, tuple(chosen.without), under)
     return _story(chosen.seed, short, everything=chosen.all)
 
 
 def _story(seed: int, short: _Short, *, everything: bool) -> int:
     from tests.simulation.schedule import play  # noqa: PLC0415
 
-    played = play(seed, authors=short.authors, without=short.without, telling=True)
+    played = play(
+        seed, authors=short.authors, without=short.without, under=short.under, telling=True
+    )
     left_out = ",".join(map(str, short.without))
     command = f"python -m tests.simulation tell {seed} --authors {short.authors}"
     print(f"\n{command}" + (f" --without {left_out}" if left_out else ""))
@@ -202,45 +210,56 @@ def _concerns(text: str, cases: Collection[str]) -> bool:
 
 def _planted(jobs: int, only: Sequence[int] | None) -> int:
     numbers = list(range(len(BUGS))) if only is None else list(only)
+    for name in _SHARED:
+        importlib.import_module(name)
     caught = 0
-    with ThreadPoolExecutor(jobs) as pool:
-        for number, report in zip(
-            numbers, pool.map(lambda number: _child("hunt", number), numbers), strict=True
-        ):
-            found = json.loads(report)
-            caught += found["replays"]
+    # A process for each bug: a planted module stays planted.
+    with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=1) as pool:
+        for number, found in pool.imap_unordered(_hunted_one, numbers, chunksize=1):
+            caught += found.replays
             print(f"{number:3} {BUGS[number].name}")
-            if found["seed"] is None:
-                print(f"      NOT CAUGHT in {found['played']} schedules")
-            else:
-                print(f"      seed {found['seed']} ({found['count']} problems), {found['again']}")
-                print(f"      {found['problem']}", flush=True)
+            if found.seed is None:
+                print(f"      NOT CAUGHT {found.problem}", flush=True)
+                continue
+            again = "replays" if found.replays else "DOES NOT REPLAY"
+            print(f"      seed {found.seed}, {again}: {found.problem}", flush=True)
     print(f"{caught} of {len(numbers)} planted bugs caught, each by a seed that replays")
     return 0 if caught == len(numbers) else 1
 
 
-def _hunt(number: int, seeds: int) -> int:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a hunt brought home."""
+
+    seed: int | None = None
+    problem: str = ""
+    replays: bool = False
+
+
+def _hunted_one(number: int) -> tuple[int, _Found]:
+    try:
+        return number, _hunted(number, _HUNTED)
+    except LookupError as error:
+        return number, _Found(problem=f"{error}")
+
+
+def _hunted(number: int, seeds: int) -> _Found:
+    """Plant a bug in this process and play seeds until the judge says something."""
     Planter(BUGS[number]).plant()
     from tests.simulation.schedule import play, quiet  # noqa: PLC0415
 
     quiet()
-    found: dict[str, object] = {"seed": None, "replays": False, "played": seeds}
+    under = BUGS[number].under
     for seed in range(seeds):
-        played = play(seed, authors=_FEW)
-        if not played.verdict.problems:
-            continue
-        again = play(seed, authors=_FEW)
-        same = (again.fingerprint, again.verdict.problems) == (
-            played.fingerprint,
-            played.verdict.problems,
-        )
-        found = {
-            "seed": seed,
-            "count": len(played.verdict.problems),
-            "problem": played.verdict.problems[0],
-            "replays": same,
-            "again": "replays" if same else "DOES NOT REPLAY",
-        }
-        break
-    print(json.dumps(found))
+        played = play(seed, authors=_FEW, under=under)
+        if played.verdict.problems:
+            again = play(seed, authors=_FEW, under=under)
+            same = again.verdict == played.verdict and again.fingerprint == played.fingerprint
+            return _Found(seed, played.verdict.problems[0], same)
+    return _Found()
+
+
+def _hunt(number: int, seeds: int) -> int:
+    found = _hunted(number, seeds)
+    print(json.dumps({"seed": found.seed, "problem": found.problem, "replays": found.replays}))
     return 0

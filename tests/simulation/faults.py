@@ -15,6 +15,7 @@ from tests.simulation.stage import Group, Stage
 from tests.simulation.world import MINUTE, SECOND, Host
 
 _MS = 1000
+_MANY = 20
 KINDS = {
     "worker dies": 6,
     "worker freezes": 4,
@@ -55,10 +56,11 @@ class Fault:
         return f"fault {self.number} at {self.at / SECOND:.1f} s: {self.kind}"
 
 
-def draw(dice: random.Random, *, active: int) -> list[Fault]:
-    """Draw a schedule's faults, in the order of their time."""
-    count = dice.choice((0, 3, 5, 7, 9, 12))
-    kinds = dice.choices(list(KINDS), list(KINDS.values()), k=count)
+def draw(dice: random.Random, *, active: int, under: Sequence[str] = ()) -> list[Fault]:
+    """Draw a schedule's faults, in the order of their time; ``under``: only such, and many."""
+    count = _MANY if under else dice.choice((0, 3, 5, 7, 9, 12))
+    weights = {kind: weight for kind, weight in KINDS.items() if not under or kind in under}
+    kinds = dice.choices(list(weights), list(weights.values()), k=count)
     times = sorted(dice.randint(5 * SECOND, active) for _ in kinds)
     return [
         Fault(number, at, kind) for number, (at, kind) in enumerate(zip(times, kinds, strict=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -50,9 +50,10 @@ def play(
     *,
     authors: int = AUTHORS,
     without: Collection[int] = (),
+    under: Sequence[str] = (),
     telling: bool = False,
 ) -> Played:
-    """Play a seed to its end and judge it; ``without`` leaves faults out."""
+    """Play a seed to its end and judge it; ``without`` leaves faults out, ``under`` names kinds."""
     stage = Stage(str(seed), telling=telling)
     world = stage.world
     fed, cursors = Signal(), dict[str, int]()
@@ -78,7 +79,7 @@ def play(
     nemesis = Nemesis(
         stage, workers=workers, responders=responders, connector=connector, cursors=cursors
     )
-    drawn = draw(world.dice("faults"), active=ACTIVE + 8 * MINUTE)
+    drawn = draw(world.dice("faults"), active=ACTIVE + 8 * MINUTE, under=under)
     faults = [fault for fault in drawn if fault.number not in without]
     nemesis.plan(faults)
     world.at(CALM, nemesis.calm)
