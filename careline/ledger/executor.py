@@ -184,6 +184,11 @@ class Executor:
             if case is None:
                 await self.effects.hold(pending, self._settings.search_every)
                 return
+            if pending.unknown:
+                # A search reads only: it holds up no call, and many may share one.
+                async with self._at_once:
+                    if not await self._searched(pending, case):
+                        return
             lane = self._lanes[self._performer.lane(pending.intent, case)]
             async with lane, self._at_once:
                 # It may have changed while this effect stood in line.
@@ -197,8 +202,6 @@ class Executor:
             self._in_hand.discard(pending.effect_id)
 
     async def _next_step(self, pending: PendingEffect, case: Case) -> None:
-        if pending.unknown and not await self._searched(pending, case):
-            return
         started = self._clock.monotonic()
         attempt = await self.effects.attempt(pending, hold=self._settings.wait)
         match attempt:

@@ -22,6 +22,7 @@ from responders.slack.client import Channel, SlackClient, Tag
 from responders.slack.config import OPS, SlackConfig
 from responders.slack.errors import Answer, Scope, SlackFailed, Verdict
 from responders.slack.rendering import show
+from responders.slack.scans import Scans
 from responders.slack.sweeper import Sweeper
 from responders.slack.texts import TextStore, shown_texts
 
@@ -44,6 +45,7 @@ class SlackPerformer:
         """Remember where cards go; the sweeper hears of every message that may have a copy."""
         self._sweeper = sweeper
         self._client = client
+        self._scans = Scans(client)
         self._ledger = ledger
         self._config = config
 
@@ -126,7 +128,7 @@ class SlackPerformer:
         for name in dict.fromkeys((self.lane(effect, case), self._config.channels[OPS])):
             try:
                 channel = await self._client.channel(name)
-                async for message in self._client.ours(channel.id, oldest=oldest):
+                for message in await self._scans.ours(channel.id, oldest=oldest):
                     if message.key == effect.effect_id:
                         yield channel.id, message.ts
                 if case.card is not None and case.card.channel == channel.id:
