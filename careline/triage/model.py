@@ -16,7 +16,7 @@ import numpy as np
 
 from careline.triage.model_file import HEADS, SENTIMENTS, shipped
 from careline.triage.model_language import languages
-from careline.triage.model_signs import CRITICAL, signs
+from careline.triage.model_signs import CRITICAL, SIGNS, signs
 from careline.triage.model_text import normalise
 from careline.triage.model_towers import GramTower, SubwordTower
 
@@ -61,6 +61,12 @@ class Model:
         self._grams = GramTower(artefact.grams)
         self._subwords = None if artefact.tower is None else SubwordTower(artefact.tower)
         self._heads = artefact.dense["heads"]
+        hidden = 0 if artefact.tower is None else len(artefact.tower.dense["hidden_bias"])
+        if len(self._heads) != hidden + len(SENTIMENTS) + len(SIGNS):
+            raise ValueError(
+                f"the heads of {artefact.version} weigh {len(self._heads)} facts, this code has "
+                f"{hidden + len(SENTIMENTS) + len(SIGNS)}: build the model again with make model"
+            )
         self._bias = artefact.dense["bias"]
         self._mix = artefact.dense["mix"]
         self._sentiment_bias = artefact.dense["sentiment_bias"]

@@ -6,8 +6,9 @@ word lists are the ones of the rules, so both agree on what smells of harm. Chea
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
 SIGNS: Final = (
     "critical",
     "high",
+    "problem",
+    "asks",
+    "request",
+    "answer",
+    "thanks",
+    "outward",
+    "positive",
+    "negative",
     "question",
     "exclamation",
     "addressed",
@@ -33,6 +42,19 @@ SIGNS: Final = (
     "handles",
 )
 CRITICAL: Final = SIGNS.index("critical")
+_KINDS: Final = (
+    "critical",
+    "high",
+    "problem",
+    "question",
+    "request",
+    "answer",
+    "thanks",
+    "outward",
+)
+_LEARNT: Final = frozenset({*_KINDS, "positive", "negative"})
+_FEELINGS_MAX: Final = 3
+_DIGIT: Final = re.compile(r"\d")
 _SHORT: Final = 30
 _LONG: Final = 280
 
@@ -44,16 +66,14 @@ def signs(texts: Sequence[str]) -> NDArray[np.float32]:
 
 
 def _row(text: str) -> tuple[float, ...]:
-    critical, high = _alarms(text)
     capitals = sum(map(str.isupper, text)) if not text.islower() else 0
     return (
-        critical,
-        high,
+        *_said(text),
         1.0 if "?" in text or "\uff1f" in text or "\u061f" in text else 0.0,
         min(text.count("!"), 3) / 3,
         1.0 if text.startswith("@user") else 0.0,
         1.0 if "http" in text else 0.0,
-        1.0 if any(map(str.isdigit, text)) else 0.0,
+        1.0 if _DIGIT.search(text) else 0.0,
         capitals / (len(text) + 10),
         min(len(text) / _LONG, 1.5),
         1.0 if len(text) < _SHORT else 0.0,
@@ -61,34 +81,52 @@ def _row(text: str) -> tuple[float, ...]:
     )
 
 
-def _alarms(text: str) -> tuple[float, float]:
-    """Say whether words of harm, and of haste, are in the text."""
+def _said(text: str) -> tuple[float, ...]:
+    """Say which kinds of words are in the text, and how many that please or displease."""
     tokens = reading.read(text).tokens
     lexicon = _lexicon()
     kinds: set[str] = set()
+    pleased = displeased = 0
     for place, token in enumerate(tokens):
         entry = lexicon.entry(token)
         if entry is NOTHING:
             continue
-        kinds.update(sign.kind for sign in entry.signs)
+        for sign in entry.signs:
+            kinds.add(sign.kind)
         if entry.phrases:
-            kinds.update(sign.kind for sign in lexicon.phrases(tokens, place, entry))
-    return float("critical" in kinds), float("high" in kinds)
+            for sign in lexicon.phrases(tokens, place, entry):
+                kinds.add(sign.kind)
+        if entry.feeling > 0:
+            pleased += 1
+        elif entry.feeling < 0:
+            displeased += 1
+    return (
+        *[1.0 if kind in kinds else 0.0 for kind in _KINDS],
+        min(pleased, _FEELINGS_MAX) / _FEELINGS_MAX,
+        min(displeased, _FEELINGS_MAX) / _FEELINGS_MAX,
+    )
 
 
 @lru_cache(maxsize=1)
 def _lexicon() -> Lexicon:
-    """Return the words of harm and haste of all languages.
+    """Return the words of all languages in one.
 
-    Single words that are everyday words of another language are left out: German "die" is no harm.
+    Words that are everyday words of a language are left out for all: German "die" is no harm.
     """
     every = lists()
     lexicon = Lexicon()
     common = {str(word) for name in LANGUAGES for word in every[name]["stopwords"]}
     for name in LANGUAGES:
-        for kind in ("critical", "high"):
-            for topic, phrases in every[name].get(kind, {}).items():
-                for phrase in phrases:
-                    if str(phrase).lower() not in common:
-                        lexicon.add(str(phrase), kind, str(topic))
+        kept = {
+            kind: _without(content, common)
+            for kind, content in every[name].items()
+            if kind in _LEARNT
+        }
+        lexicon.learn(kept)
     return lexicon
+
+
+def _without(content: Any, common: set[str]) -> Any:
+    if isinstance(content, dict):
+        return {topic: _without(phrases, common) for topic, phrases in content.items()}
+    return [phrase for phrase in content if str(phrase).lower() not in common]
