@@ -1,7 +1,7 @@
 """Bugs to plant: each breaks one rule, by changing one place of the source before it is imported.
 
 Promise: nothing of the product knows of them. A place that is not there any more is an error, so
-that a bug cannot quietly turn into none; `edited` says which rule a bug breaks.
+that a bug cannot quietly turn into none; `name` says which rule it breaks.
 """
 
 from __future__ import annotations

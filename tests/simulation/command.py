@@ -18,11 +18,12 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from tests.simulation.bugs import BUGS, Planter
 
 _STORY_LINES = 60
-_HUNTED = int(os.environ.get("HUNTED", "400"))
+_HUNTED = 400
 _SHARED = ("aiokafka", "redis.asyncio", "structlog", "orjson", "schemas.events", "schemas.envelope")
 """What no bug touches: imported once for all hunts."""
 _FEW = 40
@@ -46,6 +47,7 @@ def main(args: Sequence[str]) -> int:
     planted = commands.add_parser("planted", help="find every planted bug")
     planted.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     planted.add_argument("--only", type=_numbers)
+    planted.add_argument("--seeds", type=int, default=_HUNTED)
     hunt = commands.add_parser("hunt", help="find one planted bug; prints JSON")
     hunt.add_argument("bug", type=int)
     hunt.add_argument("--seeds", type=int, default=_HUNTED)
@@ -60,7 +62,7 @@ def main(args: Sequence[str]) -> int:
         case "tell":
             return _tell(chosen)
         case "planted":
-            return _planted(chosen.jobs, chosen.only)
+            return _planted(chosen.jobs, chosen.only, chosen.seeds)
         case "hunt":
             return _hunt(chosen.bug, chosen.seeds)
         case _:
@@ -208,14 +210,16 @@ def _concerns(text: str, cases: Collection[str]) -> bool:
 # -- planted bugs ---------------------------------------------------------------------------------
 
 
-def _planted(jobs: int, only: Sequence[int] | None) -> int:
+def _planted(jobs: int, only: Sequence[int] | None, seeds: int) -> int:
     numbers = list(range(len(BUGS))) if only is None else list(only)
     for name in _SHARED:
         importlib.import_module(name)
     caught = 0
     # A process for each bug: a planted module stays planted.
     with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=1) as pool:
-        for number, found in pool.imap_unordered(_hunted_one, numbers, chunksize=1):
+        for number, found in pool.imap_unordered(
+            partial(_hunted_one, seeds=seeds), numbers, chunksize=1
+        ):
             caught += found.replays
             print(f"{number:3} {BUGS[number].name}")
             if found.seed is None:
@@ -236,9 +240,9 @@ class _Found:
     replays: bool = False
 
 
-def _hunted_one(number: int) -> tuple[int, _Found]:
+def _hunted_one(number: int, *, seeds: int) -> tuple[int, _Found]:
     try:
-        return number, _hunted(number, _HUNTED)
+        return number, _hunted(number, seeds)
     except LookupError as error:
         return number, _Found(problem=f"{error}")
 

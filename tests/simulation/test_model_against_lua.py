@@ -21,6 +21,7 @@ from tests.simulation.model import ShardModel
 from tests.simulation.random_calls import Calls
 
 CALLS = 800
+pytestmark = pytest.mark.timeout(300)
 _TIME = "local time = redis.call('TIME')"
 _OUR_TIME = "local time = {redis.call('GET', tag .. ':sec'), redis.call('GET', tag .. ':usec')}"
 _STAMP = "redis.call('XADD', key('outbox'), '*',"
