@@ -199,8 +199,6 @@ def test_an_artefact_of_other_code_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_read_of_a_text_is_bounded_and_nameless() -> None:
-    text = normalise(
-        "@acme_help mail me at jane@example.org or 555-010-9999: https://t.co/abc"
-    )
+    text = normalise("@acme_help mail me at jane@example.org or 555-010-9999: https://t.co/abc")
     assert text == "@user mail me at __email__ or __num__: http"
     assert len(normalise("ab " * 100_000)) <= TEXT_MAX
