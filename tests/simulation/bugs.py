@@ -270,13 +270,6 @@ BUGS = (
         "if case.ladder is not None:",
         "if case.ladder is not None and not case.ladder.exhausted:",
     ),
-    _bug(
-        "an own post heard before its mention is forgotten",
-        _LEDGER + "deciding",
-        'self.puts.append(Put("awaited", target_id, post.native_id.encode()))',
-        "pass",
-        "connector dies",
-    ),
 )
 
 

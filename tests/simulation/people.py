@@ -34,6 +34,7 @@ class People:
         self._stage = stage
         self._until = until
         self._dice = stage.world.dice("people")
+        self._late = stage.world.dice("late clicks")
         self._host = Host(stage.world, "people", lambda _: None)
         self._host.start()
         self._busy: set[str] = set()
@@ -143,7 +144,11 @@ class People:
             **facts,
         )
         self._stage.world.tell(f"{actor.id}: {command.type} {command.command_id} on {case}")
-        self._host.spawn(command.command_id, self._send(command))
+        # Now and then a click is stored so late that its time has passed.
+        late = 10 * MINUTE if self._late.random() < 0.03 else 0
+        self._stage.world.after(
+            late, lambda: _ignored(self._host.spawn(command.command_id, self._send(command)))
+        )
         if dice.random() < 0.05:
             # Pressed twice, or stored somewhere and sent again when nobody expects it any more.
             later = dice.choice((1 * SECOND, 30 * SECOND, 25 * MINUTE))
