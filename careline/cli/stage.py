@@ -49,6 +49,8 @@ class StagePlan:
     embedded_kafka: bool = False
     embedded_redis: bool = False
     roles: Mapping[str, Sequence[str]] = field(default_factory=lambda: dict(ROLES))
+    late: frozenset[str] = frozenset()
+    """Roles that wait for `start_late`."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """More settings of the roles, by variable."""
 
@@ -71,6 +73,7 @@ class Stage:
         self._stack = AsyncExitStack()
         self._sandbox: SandboxProcess | None = None
         self._valkey: EmbeddedValkey | None = None
+        self._late: list[Role] = []
         self._bootstrap = plan.kafka
         self._redis_url = plan.redis
 
@@ -97,6 +100,11 @@ class Stage:
     def log_of(self, name: str) -> Path:
         """The file that a process writes to."""
         return self.directory / f"{name}.log"
+
+    def start_late(self) -> None:
+        """Start the roles that were to wait."""
+        while self._late:
+            self.supervisor.add(self._late.pop())
 
     async def kill(self, name: str) -> None:
         """SIGKILL a role, or Valkey, which comes back with the same data."""
@@ -131,17 +139,19 @@ class Stage:
             "CARELINE_REDIS__URL": self.settings.redis.url.get_secret_value(),
         }
         environment = child_environment(variables)
-        roles = [
-            Role(
+        roles = {
+            name: Role(
                 name=name,
                 argv=("-m", "careline", "run", *words),
                 environment=environment,
                 may_end=words[-1] == "replay",
             )
             for name, words in self.plan.roles.items()
-        ]
+        }
+        self._late = [role for name, role in roles.items() if name in self.plan.late]
+        first = [role for name, role in roles.items() if name not in self.plan.late]
         self.supervisor = await self._stack.enter_async_context(
-            Supervisor(roles, on_line=self._on_line, stop_within=_STOP_WITHIN_S)
+            Supervisor(first, on_line=self._on_line, stop_within=_STOP_WITHIN_S)
         )
         self._say(f"✓ roles: {', '.join(' '.join(words) for words in self.plan.roles.values())}")
 

@@ -86,10 +86,8 @@ class Supervisor:
     async def __aenter__(self) -> Self:
         """Start every role."""
         self._failure = asyncio.get_running_loop().create_future()
-        self._tasks = [
-            asyncio.create_task(self._keep(child), name=f"supervise {name}")
-            for name, child in self._children.items()
-        ]
+        for child in self._children.values():
+            self._start(child)
         return self
 
     async def __aexit__(
@@ -100,6 +98,11 @@ class Supervisor:
     ) -> None:
         """Stop every role, whatever happened inside."""
         await self.stop()
+
+    def add(self, role: Role) -> None:
+        """Start one more role."""
+        child = self._children[role.name] = _Child(role)
+        self._start(child)
 
     async def failed(self) -> None:
         """Wait until a role says that it is set up wrongly. Raises ConfigurationError."""
@@ -136,6 +139,10 @@ class Supervisor:
         if self._failure is not None and not self._failure.done():
             self._failure.cancel()
         return tuple(killed)
+
+    def _start(self, child: _Child) -> None:
+        name = f"supervise {child.role.name}"
+        self._tasks.append(asyncio.create_task(self._keep(child), name=name))
 
     async def _keep(self, child: _Child) -> None:
         pause = _FIRST_PAUSE_S

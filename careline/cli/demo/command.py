@@ -82,7 +82,7 @@ def demo(  # noqa: PLR0913, PLR0917 - the options of a command
     else:
         kills = read_kills(kill or (), seed=seed)
         plan = stream.StreamPlan(
-            stream=_read(file, limit),
+            stream=_read(file, limit, by_line=direct),
             file=file,
             speed=_speed(speed),
             direct=direct,
@@ -233,7 +233,7 @@ def _lines(report: balance.Report) -> list[str]:
     ]
 
 
-def _read(file: Path, limit: int | None) -> Stream:
+def _read(file: Path, limit: int | None, *, by_line: bool) -> Stream:
     wiring.check_readable(file)
     try:
         found = read_stream(file)
@@ -244,6 +244,10 @@ def _read(file: Path, limit: int | None) -> Stream:
         ) from error
     if not found.posts and not found.malformed:
         raise ConfigurationError(f"{file}: holds no line", hint="name a file of posts")
+    if limit and by_line:  # the replay connector reads the file as it stands
+        posts = [post for post in found.posts if post.line <= limit]
+        malformed = [item for item in found.malformed if item.line <= limit]
+        return Stream(posts, malformed, found.brands)
     return found.first(limit) if limit else found
 
 

@@ -127,6 +127,8 @@ def stage_plan(plan: StreamPlan) -> StagePlan:
         embedded_kafka=not plan.kafka,
         embedded_redis=not plan.redis,
         roles=roles,
+        # It plays at once: what a worker finds at its first start it takes for begun before.
+        late=frozenset({"connector"}) if plan.direct else frozenset(),
         settings=settings,
     )
 
@@ -148,6 +150,7 @@ async def play(
         await ready(probe, cursors=sources)
         say(f"✓ ready; {counts['lines']} lines are on their way")
         run.started = time.monotonic()
+        stage.start_late()
         background = [
             asyncio.create_task(_watch(probe, run, progress, sandbox_x=not plan.direct)),
             asyncio.create_task(_kill(plan, stage, run, say)),
