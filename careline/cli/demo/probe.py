@@ -40,6 +40,8 @@ class Standing:
     outbox: int = 0
     effects: int = 0
     refreshes: int = 0
+    replies: int = 0
+    """Replies without an outcome; one that may have been sent is looked for up to 15 minutes."""
     waiting_in_x: int = 0
 
     @property
@@ -57,6 +59,7 @@ class Standing:
             "outbox": self.outbox,
             "effects": self.effects,
             "refreshes": self.refreshes,
+            "replies": self.replies,
         }
         return {name: number for name, number in rest.items() if number}
 
@@ -106,9 +109,8 @@ class Probe:
         if standing.on_the_way:
             return standing
         # Thousands of sets are asked for replies only when nothing else is on its way.
-        for executor in self._executors:
-            effects += (await self._open_effects(executor))[0]
-        return replace(standing, effects=effects)
+        found = [(await self._open_effects(executor))[0] for executor in self._executors]
+        return replace(standing, replies=sum(found))
 
     async def ends(self, topic: Topic) -> list[int]:
         """Return the end offset of each partition."""

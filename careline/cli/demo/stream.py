@@ -41,6 +41,7 @@ _SOURCES: Final = ("mentions", "own_posts", "changes")
 _QUIET_S: Final = 1.5
 _LOOK_S: Final = 0.5
 _STUCK_S: Final = 120.0
+_UNCLEAR_S: Final = 60.0
 _READY_S: Final = 90.0
 _SETTLE_S: Final = 60.0
 _IN_FLIGHT: Final = 300
@@ -165,7 +166,9 @@ async def play(
         own = counts["own"] if plan.direct else int(summary["x"]["own_posts"])
         fed = balance.Fed(customers=counts["customers"] + counts["malformed"], own=own)
         say("counting…")
-        return await balance.count(probe, summary, fed, seconds=seconds)
+        report = await balance.count(probe, summary, fed, seconds=seconds)
+        report.figures["replies_unclear"] = run.standing.replies
+        return report
 
 
 async def ready(probe: Probe, *, cursors: int) -> None:
@@ -243,7 +246,10 @@ async def _settle(
             last, moved = standing, now
         read = standing.ends.get(MENTIONS_RECEIVED.name, 0) >= counts["customers"] + counts["own"]
         heard = read and standing.ends.get(DEAD_LETTERS.name, 0) >= counts["malformed"]
-        if heard and not standing.on_the_way and agents.idle:
+        # A reply of unknown outcome is searched for 15 minutes, then a person says what became of
+        # it; its query is open with a live deadline meanwhile, which the balance counts.
+        unclear = set(standing.on_the_way) == {"replies"} and now - moved > _UNCLEAR_S
+        if heard and agents.idle and (unclear or not standing.on_the_way):
             quiet_since = quiet_since or moved
             if now - quiet_since >= _QUIET_S:
                 return quiet_since - run.started
