@@ -194,7 +194,7 @@ BUGS = (
         (
             Edit(
                 _LEDGER + "executor",
-                "if pending.unknown and not await self._searched(pending, case):",
+                "if pending.unknown:",
                 "if False:",
             ),
             Edit(_SCRIPTS + "model", 'if record.unknown == b"1":', "if False:"),
