@@ -114,6 +114,8 @@ class XSettings(_Part):
     direct_message_poll_max_seconds: float = Field(default=120.0, gt=0)
     watch_every_seconds: float = Field(default=300.0, gt=0)
     """How often recent mentions are looked up again for edits and deletes."""
+    reply_unsettled_seconds: float = Field(default=900.0, gt=0)
+    """How long a reply of unknown outcome is searched for before a person is asked."""
     direct_messages: bool = True
     """Read and answer direct messages too."""
     since: AwareDatetime | None = None

@@ -187,6 +187,7 @@ def connectors_config(
         partitions=settings.kafka.partitions,
         x=x_configs(settings, config) if network == "x" else (),
         replay=replay,
+        reply_unsettled_s=settings.x.reply_unsettled_seconds,
     )
 
 

@@ -107,6 +107,8 @@ def stage_plan(plan: StreamPlan) -> StagePlan:
         "CARELINE_X__POLL_MIN_SECONDS": "0.1",
         "CARELINE_X__POLL_MAX_SECONDS": "8",
         "CARELINE_X__DIRECT_MESSAGES": "false",
+        # After a kill some replies are in doubt; nobody waits a quarter of an hour for their end.
+        "CARELINE_X__REPLY_UNSETTLED_SECONDS": "60",
     }
     if plan.direct:
         roles["connector"] = ("connector", "replay")
