@@ -103,9 +103,8 @@ class _Responder:
             ]
             group.create_task(self.executor.run(stop), name="slack executor")
             await stop.wait()
-            for task in endless:
-                task.cancel()
             await asyncio.gather(self.waking.close(), self.telling.close())
+            await _ended(endless)
 
     async def _wake(self, batch: list[Record]) -> None:
         for record in batch:
@@ -143,6 +142,14 @@ class _Responder:
                     await self.desk.clock.sleep(_POLL_S)
                 else:
                     break
+
+
+async def _ended(tasks: list[asyncio.Task[None]]) -> None:
+    """End tasks that run for ever; libraries below them swallow a cancellation now and then."""
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=_POLL_S)
 
 
 class _Woken:
