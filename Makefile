@@ -20,8 +20,8 @@ demo: $(STAMP) ## the whole bridge on this machine, no account needed; ends by i
 	$(BIN)/careline demo $(ARGS)
 
 .PHONY: up
-up: $(STAMP) ## every role on this machine, until Ctrl-C (embedded Kafka and Valkey)
-	$(BIN)/careline up --embedded $(ARGS)
+up: $(STAMP) ## every role on this machine, until Ctrl-C; without a careline.yaml beside stand-ins for X and Slack
+	$(BIN)/careline up --embedded $(if $(or $(CARELINE_CONFIG),$(wildcard careline.yaml)),,--sandbox) $(ARGS)
 
 ##@ Work on it
 .PHONY: setup
@@ -34,10 +34,6 @@ test: $(STAMP) ## all tests; those on a real Kafka are skipped, with the reason,
 .PHONY: test-fast
 test-fast: $(STAMP) ## the tests that take no real Kafka and no patience
 	$(BIN)/python -m pytest -m "not slow and not kafka" $(ARGS)
-
-.PHONY: soak
-soak: $(STAMP) ## the product with kills, and on a real Kafka: minutes, wants an idle machine
-	$(BIN)/python -m pytest -m soak $(ARGS)
 
 .PHONY: coverage
 coverage: $(STAMP) ## all tests, with the lines and branches that none of them reached

@@ -16,6 +16,7 @@ from responders.slack import kit, wording
 from responders.slack.buttons import actions
 from responders.slack.escape import cut, mrkdwn, one_line, safe
 from responders.slack.links import open_link
+from schemas.commands import Disposition
 from schemas.events import CaseKind
 from schemas.mentions import MentionEdited, MentionReceived, Visibility
 from schemas.triage import MentionTriaged, Triage
@@ -204,6 +205,8 @@ def _numbered(number: int, found: Obligation, *, total: int) -> kit.Piece:
 
 def _quote(scene: _Scene, found: Obligation, limit: int) -> kit.Piece:
     mention = scene.mention(found.mention_id)
+    if _withdrawn(found):
+        return kit.line(kit.words("The author has deleted this.", italic=True))
     if mention is None:
         gone = "The words are no longer kept here; the network still has them."
         return kit.line(kit.words(gone, italic=True))
@@ -268,6 +271,11 @@ def _fallback(scene: _Scene) -> str:
     line = f"{mrkdwn(_title(scene), HEADER_MAX)} ({state})"
     leading = wording.leading(scene.case)
     mention = scene.mention(leading.mention_id) if leading is not None else None
-    if mention is None or scene.case.visibility is Visibility.DIRECT:
+    hidden = leading is None or _withdrawn(leading) or scene.case.visibility is Visibility.DIRECT
+    if mention is None or hidden:
         return line
     return f"{line}: {mrkdwn(mention.text, FALLBACK_MAX)}"
+
+
+def _withdrawn(found: Obligation) -> bool:
+    return found.disposition is Disposition.WITHDRAWN_BY_AUTHOR

@@ -47,7 +47,6 @@ def test_the_story_is_told_to_its_end_and_the_balance_closes(tmp_path: Path) -> 
     assert "http://127.0.0.1:" in ran.out
 
 
-@pytest.mark.soak
 @pytest.mark.timeout(STREAM_S + 10)
 def test_a_stream_balances_although_everything_is_killed_once(tmp_path: Path) -> None:
     made = plausible(tmp_path / "posts.jsonl", 300)
@@ -90,7 +89,6 @@ def own_kafka(kafka_broker: KafkaServer) -> Iterator[KafkaServer]:
         yield server
 
 
-@pytest.mark.soak
 @pytest.mark.kafka
 @pytest.mark.timeout(STREAM_S + 60)
 def test_a_stream_on_a_real_kafka_balances(own_kafka: KafkaServer, tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from careline.sandbox.slack.pings import count
 from responders.slack import buttons as b
 from responders.slack.cards import SHOWN_MAX, CardView, card_of, minimal_card
 from responders.slack.escape import length
+from schemas.commands import Disposition
 from schemas.mentions import Visibility
-from tests.responders.slack.builders import SECRET_WORDS, Story, a_mention, a_triage, states
+from tests.responders.slack.builders import NOW, SECRET_WORDS, Story, a_mention, a_triage, states
 
 CARDS = states()
 HOSTILE = (
@@ -209,6 +210,15 @@ def test_words_that_are_no_longer_kept_are_said_to_be_gone() -> None:
     assert "no longer kept" in text_of(view)
     assert "author 77" in text_of(view)
     assert faults_of(view.blocks) == ("", [])
+
+
+def test_words_that_their_author_has_deleted_are_not_shown() -> None:
+    story = Story(a_mention(text="my address is 12 Elm Street")).obligations(
+        status=ObligationStatus.CLOSED, disposition=Disposition.WITHDRAWN_BY_AUTHOR, settled_at=NOW
+    )
+    shown = text_of(card_of(story.case, story.texts, private=True))
+    assert "The author has deleted this." in shown
+    assert "Elm Street" not in shown
 
 
 def test_an_unsettled_reply_asks_a_person() -> None:
