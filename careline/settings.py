@@ -83,6 +83,8 @@ class SlackSettings(_Part):
     base_url: str = "https://slack.com/api/"
     paced: bool = True
     """Keep Slack's rate limits. Off only against the sandbox."""
+    landing_seconds: float = Field(default=30.0, ge=0)
+    """How long after its request a message may still appear; a search for it waits so long."""
 
 
 class XAccountSettings(_Part):
@@ -114,6 +116,8 @@ class XSettings(_Part):
     direct_message_poll_max_seconds: float = Field(default=120.0, gt=0)
     watch_every_seconds: float = Field(default=300.0, gt=0)
     """How often recent mentions are looked up again for edits and deletes."""
+    landing_seconds: float = Field(default=30.0, ge=0)
+    """How long after its request a reply may still appear; a search for it waits so long."""
     reply_unsettled_seconds: float = Field(default=900.0, gt=0)
     """How long a reply of unknown outcome is searched for before a person is asked."""
     direct_messages: bool = True

@@ -108,6 +108,7 @@ def slack_config(settings: Settings, config: CarelineConfig) -> SlackConfig:
                 for name, person in config.people.items()
             },
             paced=settings.slack.paced,
+            landing=settings.slack.landing_seconds,
         ),
     )
 
@@ -187,6 +188,7 @@ def connectors_config(
         partitions=settings.kafka.partitions,
         x=x_configs(settings, config) if network == "x" else (),
         replay=replay,
+        reply_landing_s=settings.x.landing_seconds,
         reply_unsettled_s=settings.x.reply_unsettled_seconds,
     )
 

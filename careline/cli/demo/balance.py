@@ -83,7 +83,7 @@ async def count(probe: Probe, summary: Json, fed: Fed, *, seconds: float) -> Rep
         "open_with_deadline": audited.open_with_deadline,
         "unanswered": audited.unanswered,
         "cases": len(opened),
-        "cards": slack["keys"],
+        "cards": sum(effect.startswith(card_effect("")) for effect in cards),
         "cards_duplicate": sum(slack["duplicates_visible"].values())
         - len(slack["duplicates_visible"]),
         "cards_removed": slack["cards"] - slack["visible"],
@@ -96,7 +96,10 @@ async def count(probe: Probe, summary: Json, fed: Fed, *, seconds: float) -> Rep
     missing = [case for case in opened if card_effect(case) not in cards]
     report.lines = _lines(audited, report.figures, fed, slack, without_card=len(missing))
     report.lines.append(await _patiently(lambda: _kept(probe)))
-    report.problems = list(audited.problems)
+    strays = (effect for effect in cards if effect.startswith(card_effect("")))
+    known = {card_effect(case) for case in opened}
+    unknown = [f"{effect}: a card of no case" for effect in strays if effect not in known]
+    report.problems = [*audited.problems, *unknown]
     return report
 
 

@@ -110,7 +110,10 @@ def stage_plan(plan: StreamPlan) -> StagePlan:
         "CARELINE_X__POLL_MIN_SECONDS": "0.1",
         "CARELINE_X__POLL_MAX_SECONDS": f"{_POLL_MAX_S:g}",
         "CARELINE_X__DIRECT_MESSAGES": "false",
-        # After a kill some replies are in doubt; nobody waits a quarter of an hour for their end.
+        # After a kill some cards and replies are in doubt. What these stand-ins take shows at once,
+        # and nobody waits a quarter of an hour for the end of it.
+        "CARELINE_SLACK__LANDING_SECONDS": "5",
+        "CARELINE_X__LANDING_SECONDS": "5",
         "CARELINE_X__REPLY_UNSETTLED_SECONDS": "60",
     }
     if plan.direct:
