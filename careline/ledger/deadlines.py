@@ -7,6 +7,7 @@ case, step and due time); after an outage nothing jumps to the top of the ladder
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -45,7 +46,7 @@ async def fire_due(ledger: Ledger, policy: Policy, shard: int, limit: int) -> in
                 commit_of(decision, cause, case_id=case.case_id, expected=head, now=at)
             )
         else:
-            call.commits.append(_moved(case, head))
+            call.commits.append(_moved(case, head, now))
     if not call.commits:
         return 0
     reply = await ledger.script("commit", shard, *call.args())
@@ -73,10 +74,11 @@ def _urgency(case: Case) -> tuple[Priority, str]:
     return best, due.isoformat() if due else ""
 
 
-def _moved(case: Case, head: str) -> Commit:
+def _moved(case: Case, head: str, now: datetime) -> Commit:
     """Return a commit that puts a stale entry of the due-set where the case's state says."""
     due = next_due(case)
-    cause_id = deadline_id(case.case_id, "due entry", case.last_event_id)
+    # Of this look alone: the entry may go astray again while the case stays as it is.
+    cause_id = deadline_id(case.case_id, "due entry", now.isoformat())
     cause = Cause(id=cause_id, digest=digest_of(cause_id.encode()))
     commit = commit_of(
         Decision(case=case), cause, case_id=case.case_id, expected=head, now=case.last_event_at

@@ -71,9 +71,13 @@ class Quarantine:
         )
         to = zlib.crc32(letter.key) % self._partitions
         await self._producer.send(DEAD_LETTERS.name, to, letter)
-        await self._tell(source, position, reason)
+        await self.tell(source=source, position=position, reason=reason)
 
-    async def _tell(self, source: str, position: str, reason: str) -> None:
+    async def tell(self, *, source: str, position: str, reason: str) -> None:
+        """Tell a person of something that leaves no bytes; once for each position and reason.
+
+        Raises ``Unavailable``: tell again.
+        """
         now = self._clock.now()
         hour = now.replace(minute=0, second=0, microsecond=0)
         case_id = operations_case(source, reason, hour, partitions=self._partitions)

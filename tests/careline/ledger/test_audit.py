@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 
-from careline.ledger.audit import Balance, audit
+import pytest
+
+from careline.ledger.audit import Balance, audit, bucket_of, sentence
 from careline.ledger.store import key
+from careline.runtime.kafka import Record
 from schemas import commands as c
-from schemas.topics import MENTIONS_RECEIVED
-from tests.support.ledger import PARTITIONS, LedgerWorld, packed_heard
+from schemas.mentions import MentionReceived
+from schemas.topics import MENTIONS_RECEIVED, MENTIONS_TRIAGED
+from tests.support.ledger import (
+    PARTITIONS,
+    LedgerWorld,
+    a_record,
+    packed_heard,
+    packed_triaged,
+)
 from tests.support.stories import ANA, a_delete, a_mention, a_triage, an_edit, an_own_post
 
 NOW = datetime.now(UTC)
@@ -84,3 +95,75 @@ async def test_a_closed_query_says_why_and_stays_in_the_balance(world: LedgerWor
     await world.pump()
     balance = await balance_of(world)
     assert (balance.queries, balance.closed, balance.problems) == (1, 1, [])
+
+
+async def test_a_span_counts_only_what_was_first_heard_in_it(world: LedgerWorld) -> None:
+    old = NOW - timedelta(days=2)
+    await world.hear(a_mention("1", root="1", author="1", heard_at=old, created_at=old))
+    await world.hear(a_mention("2", root="2", author="2", heard_at=NOW, created_at=NOW))
+    await world.hear(an_edit(a_mention("1", root="1", author="1", heard_at=NOW, created_at=old)))
+    await world.pump()
+    since = NOW - timedelta(hours=24)
+    balance = await audit(world.ledger, world.reader, partitions=PARTITIONS, since=since)
+    assert (balance.heard, balance.queries, balance.missing) == (1, 1, 0)
+    assert balance.open_with_deadline == sum(balance.open_by_deadline.values()) == 1
+    whole = await balance_of(world)
+    assert (whole.heard, whole.queries) == (2, 2)
+    assert whole.open_by_deadline["overdue"] == 1
+
+
+async def test_the_balance_says_why_queries_were_closed(world: LedgerWorld) -> None:
+    for n, disposition in enumerate((c.Disposition.SPAM, c.Disposition.SPAM, None)):
+        times = {"heard_at": NOW, "created_at": NOW}
+        mention = a_mention(str(n), root=str(n), author=str(n), **times)
+        await world.hear(mention)
+        await world.pump()
+        if disposition is None:
+            await world.hear(a_delete(mention))
+            continue
+        (case,) = [one for one in (await world.cases()).values() if one.author_id == str(n)]
+        command = c.ResolveCase(
+            command_id=f"r{n}",
+            case_id=case.case_id,
+            issued_at=NOW,
+            actor=ANA,
+            disposition=disposition,
+            covers=(mention.mention_id,),
+        )
+        await world.command(command)
+    await world.pump()
+    balance = await balance_of(world)
+    assert balance.closes
+    assert balance.closed_by_reason == {"spam": 2, "withdrawn_by_author": 1}
+    assert sentence(balance) == (
+        "heard 3, queries 3 = 0 answered + 3 closed (spam 2, withdrawn_by_author 1) + 0 open, "
+        "missing 0"
+    )
+
+
+async def test_a_record_that_was_asked_for_again_is_no_hole(world: LedgerWorld) -> None:
+    mention = a_mention(heard_at=NOW, created_at=NOW)
+    shard = await world.hear(a_mention("9", author="9", heard_at=NOW, created_at=NOW))
+    await world.producer.send(MENTIONS_RECEIVED.name, shard, packed_heard(mention))
+    await world.hear(mention)
+    await world.pump(world.another_applier(missed=one_skipped(mention)))
+    balance = await balance_of(world)
+    assert balance.problems == []
+
+
+def one_skipped(mention: MentionReceived) -> Callable[[int, int, int], Awaitable[list[Record]]]:
+    """Triage on the spot what triage has passed over."""
+
+    async def missed(shard: int, first: int, last: int) -> list[Record]:
+        packed = packed_triaged(mention, a_triage(), first)
+        return [a_record(MENTIONS_TRIAGED.name, shard, last, packed)]
+
+    return missed
+
+
+@pytest.mark.parametrize(
+    ("left", "bucket"),
+    [(-1, "overdue"), (0, "overdue"), (900, "within 15 min"), (3601, "within 4 h"), (9e5, "later")],
+)
+def test_a_deadline_has_one_bucket(left: float, bucket: str) -> None:
+    assert bucket_of(timedelta(seconds=left)) == bucket

@@ -1,0 +1,100 @@
+"""What the auditor reads of one shard before it judges: one moment's look, as plain values.
+
+Promises: reading changes nothing and needs no fence. What changed while it was read is told by its
+time: a case whose last event is not older than ``now`` is left for the next look.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, cast
+
+from careline.ledger.fence import Fence
+from careline.ledger.store import Ledger, from_ms, key
+
+_PAGE: Final = 500
+_MS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectFacts:
+    """An effect without an outcome."""
+
+    effect_id: str
+    executor: str
+    case_id: str
+    next_at: datetime | None
+    """When its executor looks at it next; None: it stands in no set, nobody will."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardFacts:
+    """How a shard stood."""
+
+    shard: int
+    now: datetime
+    """By the ledger's own clock, before anything else was read."""
+    fence: Fence
+    inputs: Mapping[str, int] = field(default_factory=dict)
+    """The last offset of each topic that the shard has taken in."""
+    committed: Mapping[str, int] = field(default_factory=dict)
+    """What the workers' group has acknowledged to Kafka: the next offset of each topic."""
+    due: Mapping[str, datetime] = field(default_factory=dict)
+    outbox_oldest: datetime | None = None
+    effects: Mapping[str, EffectFacts] = field(default_factory=dict)
+
+
+async def read_facts(ledger: Ledger, shard: int, committed: Mapping[str, int]) -> ShardFacts:
+    """Read a shard. ``committed`` must have been read before. Raises `LedgerUnavailable`."""
+    seconds, micros = await ledger.asked(ledger.client.time())
+    now = from_ms(int(seconds) * _MS + int(micros) / _MS)
+    fence = await ledger.fence(shard)
+    position = await ledger.position(shard)
+    return ShardFacts(
+        shard=shard,
+        now=now,
+        fence=fence,
+        inputs=position.inputs,
+        committed=committed,
+        due=await ledger.due_times(shard),
+        outbox_oldest=await _outbox_oldest(ledger, shard),
+        effects=await _effects(ledger, shard),
+    )
+
+
+async def _outbox_oldest(ledger: Ledger, shard: int) -> datetime | None:
+    asked = ledger.client.xrange(key(shard, "outbox"), count=1)
+    entries = await ledger.asked(cast("Awaitable[list[tuple[bytes, object]]]", asked))
+    return from_ms(int(entries[0][0].partition(b"-")[0])) if entries else None
+
+
+async def _effects(ledger: Ledger, shard: int) -> dict[str, EffectFacts]:
+    known: dict[str, tuple[str, str]] = {}
+    cursor = 0
+    while True:
+        scanned = ledger.client.hscan(key(shard, "effect"), cursor=cursor, count=_PAGE)
+        cursor, page = await ledger.asked(
+            cast("Awaitable[tuple[int, dict[bytes, bytes]]]", scanned)
+        )
+        for name, raw in page.items():
+            intent = json.loads(raw.partition(b"\n")[2])
+            known[name.decode()] = (intent["executor"], intent["case_id"])
+        if cursor == 0:
+            break
+    times: dict[tuple[str, str], datetime] = {}
+    for executor in {executor for executor, _ in known.values()}:
+        asked = ledger.client.zrange(key(shard, f"effects:{executor}"), 0, -1, withscores=True)
+        entries = await ledger.asked(cast("Awaitable[list[tuple[bytes, float]]]", asked))
+        times |= {(executor, name.decode()): from_ms(score) for name, score in entries}
+    return {
+        effect_id: EffectFacts(
+            effect_id=effect_id,
+            executor=executor,
+            case_id=case_id,
+            next_at=times.get((executor, effect_id)),
+        )
+        for effect_id, (executor, case_id) in known.items()
+    }

@@ -1,0 +1,164 @@
+"""The nightly line: once a day the operations channel reads what the last 24 hours came to.
+
+Promises: one line for each date, however often it is asked for and whoever asks: the first line of
+a date is kept, and every repeat gives the same commands. It is an operations case that is opened
+and closed at once, so its card is posted like any other: at least once, one copy to be seen.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Final, cast
+
+import structlog
+
+from careline.domain.operations import operations_case
+from careline.ledger.audit import Balance, sentence
+from careline.ledger.store import Ledger
+from careline.runtime.clock import Clock
+from careline.runtime.kafka import Producer
+from schemas.commands import (
+    Actor,
+    ActorKind,
+    Command,
+    Disposition,
+    ReportUnreadable,
+    ResolveCase,
+)
+from schemas.envelope import pack
+from schemas.identity import NAMESPACE, shard_of_case
+from schemas.topics import CASES_COMMANDS
+
+SPAN: Final = timedelta(hours=24)
+_KEPT: Final = timedelta(days=7)
+_KEY: Final = "careline:auditor:nightly"
+_OFF: Final = "off"
+_TIME: Final = re.compile(r"^([01]\d|2[0-3]):[0-5]\d$")
+_ACTOR: Final = Actor(kind=ActorKind.EXECUTOR, id="auditor", name="auditor")
+_log = structlog.get_logger(__name__)
+
+Count = Callable[[datetime], Awaitable[Balance]]
+"""Counts the balance of what was heard since then."""
+
+
+def time_of(text: str) -> time | None:
+    """Read `06:00`, or `off` for never. Raises ``ValueError``."""
+    if text == _OFF:
+        return None
+    if not _TIME.match(text):
+        msg = f"{text!r} is no time of day: write 06:00, or off"
+        raise ValueError(msg)
+    return time.fromisoformat(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What is told of a date."""
+
+    date: str
+    text: str
+    hour: datetime
+
+    @property
+    def source(self) -> str:
+        """What the operations case is about."""
+        return f"nightly balance {self.date}"
+
+
+class Nightly:
+    """Tells the line of each day."""
+
+    def __init__(
+        self, ledger: Ledger, producer: Producer, count: Count, clock: Clock, *, at: time | None
+    ) -> None:
+        """Tell it at this time of day, in UTC; None: never."""
+        self._ledger = ledger
+        self._producer = producer
+        self._count = count
+        self._clock = clock
+        self._at = at
+        self._told = ""
+
+    async def tell_if_due(self) -> Line | None:
+        """Tell the line of today if its time has come and nobody has; return what was told.
+
+        Raises ``Unavailable`` or `LedgerUnavailable`: tell again.
+        """
+        now = self._clock.now().astimezone(UTC)
+        if self._at is None or now.time() < self._at or self._told == f"{now:%F}":
+            return None
+        if await self._ledger.asked(self._ledger.client.get(f"{_KEY}:{now:%F}:told")):
+            self._told = f"{now:%F}"
+            return None
+        line = await self._line(now, self._at)
+        for command in self._commands(line):
+            await self._send(command)
+        await self._ledger.asked(
+            self._ledger.client.set(f"{_KEY}:{line.date}:told", b"1", ex=_KEPT)
+        )
+        self._told = line.date
+        _log.info("nightly line told", date=line.date)
+        return line
+
+    async def _line(self, now: datetime, at: time) -> Line:
+        """Return the line of a date: the first one that was counted, whoever asks again."""
+        name = f"{_KEY}:{now:%F}"
+        known = await self._kept(name)
+        if known is None:
+            counted = sentence(await self._count(now - SPAN))
+            await self._ledger.asked(
+                self._ledger.client.set(name, counted.encode(), nx=True, ex=_KEPT)
+            )
+            known = await self._kept(name) or counted.encode()
+        hour = now.replace(hour=at.hour, minute=0, second=0, microsecond=0)
+        return Line(date=f"{now:%F}", text=known.decode(), hour=hour)
+
+    async def _kept(self, name: str) -> bytes | None:
+        return await self._ledger.asked(
+            cast("Awaitable[bytes | None]", self._ledger.client.get(name))
+        )
+
+    def _commands(self, line: Line) -> tuple[Command, ...]:
+        case = operations_case(
+            line.source, line.text, line.hour, partitions=self._ledger.partitions
+        )
+        opened = ReportUnreadable(
+            command_id=_id(line, "open"),
+            case_id=case,
+            issued_at=line.hour,
+            actor=_ACTOR,
+            reason=line.text,
+            source=line.source,
+            position=line.date,
+            hour=line.hour,
+        )
+        closed = ResolveCase(
+            command_id=_id(line, "close"),
+            case_id=case,
+            issued_at=line.hour,
+            actor=_ACTOR,
+            disposition=Disposition.NO_ANSWER_NEEDED,
+            covers=(),
+        )
+        return opened, closed
+
+    async def _send(self, command: Command) -> None:
+        packed = pack(
+            command,
+            type=f"command.{command.type}.v1",
+            id=command.command_id,
+            source="careline/auditor",
+            subject=command.case_id,
+            time=command.issued_at,
+            key=command.case_id,
+        )
+        shard = shard_of_case(command.case_id) or 0
+        await self._producer.send(CASES_COMMANDS.name, shard, packed)
+
+
+def _id(line: Line, what: str) -> str:
+    return str(uuid.uuid5(NAMESPACE, f"nightly|{line.date}|{what}"))
