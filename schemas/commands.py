@@ -102,6 +102,8 @@ class ReplyToCase(_Command):
     text: Text
     covers: tuple[str, ...]
     expects_answer: bool = False
+    fence: int | None = None
+    """The claim that its sender holds; refused once somebody else has held the case since."""
 
 
 class SnoozeCase(_Command):
@@ -171,6 +173,14 @@ class ReportUnreadable(_Command):
     hour: UtcDatetime
 
 
+class EraseAuthor(_Command):
+    """Forget the words and names of an author, in one shard: sent to each of them."""
+
+    type: Literal["erase_author"] = "erase_author"
+    author_hash: str
+    """`schemas.identity.author_hash`: the id itself need not travel."""
+
+
 Command = Annotated[
     ClaimCase
     | ReleaseCase
@@ -181,7 +191,8 @@ Command = Annotated[
     | CorrectTriage
     | SettleReply
     | RecordOutcome
-    | ReportUnreadable,
+    | ReportUnreadable
+    | EraseAuthor,
     Field(discriminator="type"),
 ]
 COMMAND: TypeAdapter[Command] = TypeAdapter(Command)

@@ -9,12 +9,81 @@ from __future__ import annotations
 import enum
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, JsonValue, TypeAdapter
 
 from schemas.base import UtcDatetime, Wire
+from schemas.claims import (
+    CaseAtRisk,
+    CaseBreached,
+    CaseClaimed,
+    CaseEscalated,
+    CaseReleased,
+    CaseReminded,
+    CaseSnoozed,
+    CaseStepMoved,
+    CaseWoken,
+    FrozenStep,
+)
 from schemas.commands import Actor, Disposition
+from schemas.effects import (
+    AlertPosted,
+    CardPosted,
+    EffectFailed,
+    ReplyDelivered,
+    ReplyDropped,
+    ReplyRequested,
+    ReplyUnsettled,
+)
 from schemas.mentions import ConversationRef
+from schemas.stamped import Stamped
+from schemas.targets import TargetKind, Terms
 from schemas.triage import Priority, Sentiment, Urgency
+
+__all__ = [
+    "LOG",
+    "UNKNOWN",
+    "AlertPosted",
+    "AuthorErased",
+    "CardPosted",
+    "CaseAnswered",
+    "CaseAtRisk",
+    "CaseBreached",
+    "CaseClaimed",
+    "CaseEscalated",
+    "CaseEvent",
+    "CaseKind",
+    "CaseOpened",
+    "CaseReleased",
+    "CaseReminded",
+    "CaseReopened",
+    "CaseResolved",
+    "CaseSnapshotted",
+    "CaseSnoozed",
+    "CaseStepMoved",
+    "CaseWoken",
+    "CommandRefused",
+    "DeadlineMoved",
+    "EffectFailed",
+    "EpochStarted",
+    "FrozenStep",
+    "LogRecord",
+    "MentionNoted",
+    "ObligationAdded",
+    "ObligationChanged",
+    "ObligationsAnswered",
+    "ObligationsClosed",
+    "OperationsNoted",
+    "Refusal",
+    "ReplyDelivered",
+    "ReplyDropped",
+    "ReplyRequested",
+    "ReplyUnsettled",
+    "ResolutionTargeted",
+    "TargetKind",
+    "Terms",
+    "TriageCorrected",
+    "UnknownEvent",
+]
 
 
 class CaseKind(enum.StrEnum):
@@ -42,20 +111,12 @@ class Refusal(enum.StrEnum):
     UNKNOWN_MENTION = "unknown_mention"
     NOT_IN_FUTURE = "not_in_future"
     EMPTY_REPLY = "empty_reply"
+    STALE_CLAIM = "stale_claim"
+    """The claim under which it was asked has ended: somebody else has held the case since."""
+    SNOOZED_TOO_OFTEN = "snoozed_too_often"
 
 
-class _CaseEvent(Wire):
-    event_id: str
-    case_id: str
-    version: int
-    cause_id: str
-    cause_digest: str
-    index: int
-    at: UtcDatetime
-    actor: Actor
-
-
-class CaseOpened(_CaseEvent):
+class CaseOpened(Stamped):
     """A case begins; somebody will be told."""
 
     type: Literal["case.opened"] = "case.opened"
@@ -72,7 +133,7 @@ class CaseOpened(_CaseEvent):
     """Operations cases: topic and reason; never customers' words."""
 
 
-class ObligationAdded(_CaseEvent):
+class ObligationAdded(Stamped):
     """A query expects an answer until ``due_at``."""
 
     type: Literal["obligation.added"] = "obligation.added"
@@ -88,9 +149,10 @@ class ObligationAdded(_CaseEvent):
     due_at: UtcDatetime
     because: str
     """How the deadline was found, in words."""
+    terms: Terms | None = None
 
 
-class ObligationChanged(_CaseEvent):
+class ObligationChanged(Stamped):
     """The author edited a query; ``reopened`` if it had been answered or closed."""
 
     type: Literal["obligation.changed"] = "obligation.changed"
@@ -103,9 +165,34 @@ class ObligationChanged(_CaseEvent):
     due_at: UtcDatetime
     because: str
     reopened: bool
+    terms: Terms | None = None
 
 
-class MentionNoted(_CaseEvent):
+class DeadlineMoved(Stamped):
+    """The time of a target stood still, or runs on: a snooze, a wake, or the author's turn."""
+
+    type: Literal["deadline.moved"] = "deadline.moved"
+    mention_id: str = ""
+    """The query whose answer is due; empty for the resolution of the case."""
+    at_risk_at: UtcDatetime
+    due_at: UtcDatetime
+    because: str
+    terms: Terms
+
+
+class ResolutionTargeted(Stamped):
+    """The whole case is to be answered or closed until ``due_at``."""
+
+    type: Literal["resolution.targeted"] = "resolution.targeted"
+    priority: Priority
+    heard_at: UtcDatetime
+    at_risk_at: UtcDatetime
+    due_at: UtcDatetime
+    because: str
+    terms: Terms
+
+
+class MentionNoted(Stamped):
     """The author wrote something that expects no answer."""
 
     type: Literal["mention.noted"] = "mention.noted"
@@ -114,7 +201,7 @@ class MentionNoted(_CaseEvent):
     order: tuple[str, str]
 
 
-class ObligationsAnswered(_CaseEvent):
+class ObligationsAnswered(Stamped):
     """Queries were answered: by our reply (``effect_id``) or an own post (``native_id``)."""
 
     type: Literal["obligations.answered"] = "obligations.answered"
@@ -125,7 +212,7 @@ class ObligationsAnswered(_CaseEvent):
     """Own posts: later arrivals that were written no later than this are answered too."""
 
 
-class ObligationsClosed(_CaseEvent):
+class ObligationsClosed(Stamped):
     """Queries were closed with a reason and an actor."""
 
     type: Literal["obligations.closed"] = "obligations.closed"
@@ -133,7 +220,7 @@ class ObligationsClosed(_CaseEvent):
     disposition: Disposition
 
 
-class TriageCorrected(_CaseEvent):
+class TriageCorrected(Stamped):
     """A person said what a mention really is."""
 
     type: Literal["triage.corrected"] = "triage.corrected"
@@ -143,132 +230,7 @@ class TriageCorrected(_CaseEvent):
     urgency: Urgency | None = None
 
 
-class CaseClaimed(_CaseEvent):
-    """An agent or bot holds the case until ``lease_until``; ``fence`` counts claims."""
-
-    type: Literal["case.claimed"] = "case.claimed"
-    fence: int
-    lease_until: UtcDatetime
-
-
-class CaseReleased(_CaseEvent):
-    """The case is back in its queue."""
-
-    type: Literal["case.released"] = "case.released"
-    reason: Literal["released", "lease_expired"]
-
-
-class CaseSnoozed(_CaseEvent):
-    """The case is hidden until a time or until the author writes."""
-
-    type: Literal["case.snoozed"] = "case.snoozed"
-    until: UtcDatetime
-
-
-class CaseWoken(_CaseEvent):
-    """A snoozed case is in front of people again."""
-
-    type: Literal["case.woken"] = "case.woken"
-    reason: Literal["time", "author_wrote", "agent_acted"]
-    lease_until: UtcDatetime | None = None
-    """If somebody holds the case: until when, from now."""
-
-
-class CaseAtRisk(_CaseEvent):
-    """The warning share of a target has passed."""
-
-    type: Literal["case.at_risk"] = "case.at_risk"
-    mention_id: str
-    due_at: UtcDatetime
-
-
-class CaseBreached(_CaseEvent):
-    """A target was missed; the ladder's first step is due at ``next_step_at``."""
-
-    type: Literal["case.breached"] = "case.breached"
-    mention_id: str
-    due_at: UtcDatetime
-    next_step: int
-    next_step_at: UtcDatetime
-
-
-class CaseEscalated(_CaseEvent):
-    """A step of the ladder told somebody; the next one is due at ``next_step_at``."""
-
-    type: Literal["case.escalated"] = "case.escalated"
-    step: int
-    step_name: str
-    notify: str
-    next_step: int
-    next_step_at: UtcDatetime
-    exhausted: bool = False
-    """The ladder has no further step: the last one repeats until the case is answered."""
-
-
-class ReplyRequested(_CaseEvent):
-    """A reply is to be sent; its text stands in the ledger under ``effect_id``."""
-
-    type: Literal["reply.requested"] = "reply.requested"
-    effect_id: str
-    covers: tuple[str, ...]
-    in_reply_to: str
-    text_sha256: str
-    not_after: UtcDatetime
-    expects_answer: bool
-
-
-class ReplyDelivered(_CaseEvent):
-    """The network has the reply."""
-
-    type: Literal["reply.delivered"] = "reply.delivered"
-    effect_id: str
-    native_id: str
-
-
-class ReplyDropped(_CaseEvent):
-    """A reply was not sent: refused, late, or what it covers changed. The queries stay open."""
-
-    type: Literal["reply.dropped"] = "reply.dropped"
-    effect_id: str
-    reason: str
-
-
-class ReplyUnsettled(_CaseEvent):
-    """Nobody can tell whether a reply was sent; a person must settle it."""
-
-    type: Literal["reply.unsettled"] = "reply.unsettled"
-    effect_id: str
-    reason: str
-
-
-class CardPosted(_CaseEvent):
-    """The case's card stands in a channel."""
-
-    type: Literal["card.posted"] = "card.posted"
-    effect_id: str
-    channel: str
-    ts: str
-    shown_version: int
-
-
-class AlertPosted(_CaseEvent):
-    """A warning or escalation was told."""
-
-    type: Literal["alert.posted"] = "alert.posted"
-    effect_id: str
-    channel: str
-    ts: str
-
-
-class EffectFailed(_CaseEvent):
-    """A card or alert was refused or dropped; the case stays live and the ladder goes on."""
-
-    type: Literal["effect.failed"] = "effect.failed"
-    effect_id: str
-    reason: str
-
-
-class CaseAnswered(_CaseEvent):
+class CaseAnswered(Stamped):
     """Every query is answered; with no further word the case resolves at ``follow_up_at``."""
 
     type: Literal["case.answered"] = "case.answered"
@@ -276,26 +238,39 @@ class CaseAnswered(_CaseEvent):
     follow_up_at: UtcDatetime
 
 
-class CaseResolved(_CaseEvent):
+class CaseResolved(Stamped):
     """The case is closed with a reason and an actor."""
 
     type: Literal["case.resolved"] = "case.resolved"
     disposition: Disposition
 
 
-class CaseReopened(_CaseEvent):
+class CaseReopened(Stamped):
     """The author wrote again within the reopen window, or a correction opened a query."""
 
     type: Literal["case.reopened"] = "case.reopened"
     reason: Literal["author_wrote", "corrected", "edited", "unreadable_again"] = "author_wrote"
+    review_at: UtcDatetime | None = None
+    """Operations cases: when somebody is told again."""
 
 
-class OperationsNoted(_CaseEvent):
+class OperationsNoted(Stamped):
     """One more thing that nobody could read, counted in an operations case."""
 
     type: Literal["operations.noted"] = "operations.noted"
     position: str
     count: int
+
+
+class CaseSnapshotted(Stamped):
+    """The whole state of a case before this event: every 30 days, and once it is closed.
+
+    A reader may begin a case here, as with `CaseOpened`; what the log forgets is in it.
+    """
+
+    type: Literal["case.snapshotted"] = "case.snapshotted"
+    state: dict[str, JsonValue]
+    """The case as the ledger holds it: where its card stands, what of its effects is known."""
 
 
 class CommandRefused(Wire):
@@ -325,21 +300,42 @@ class EpochStarted(Wire):
     at: UtcDatetime
 
 
+class AuthorErased(Wire):
+    """The words and names of an author, heard up to ``at``, are gone from a shard for good.
+
+    It has no version: it belongs to no case. What is heard again from a topic stays bare.
+    """
+
+    type: Literal["author.erased"] = "author.erased"
+    event_id: str
+    case_id: str
+    """Names the shard (`schemas.identity.erasure_id`), no case."""
+    cause_id: str
+    cause_digest: str
+    author_hash: str
+    at: UtcDatetime
+    actor: Actor
+
+
 CaseEvent = (
     CaseOpened
     | ObligationAdded
     | ObligationChanged
+    | DeadlineMoved
+    | ResolutionTargeted
     | MentionNoted
     | ObligationsAnswered
     | ObligationsClosed
     | TriageCorrected
     | CaseClaimed
+    | CaseReminded
     | CaseReleased
     | CaseSnoozed
     | CaseWoken
     | CaseAtRisk
     | CaseBreached
     | CaseEscalated
+    | CaseStepMoved
     | ReplyRequested
     | ReplyDelivered
     | ReplyDropped
@@ -351,9 +347,21 @@ CaseEvent = (
     | CaseResolved
     | CaseReopened
     | OperationsNoted
+    | CaseSnapshotted
 )
 """An event of a case's history; they carry a version."""
 
-LogRecord = Annotated[CaseEvent | CommandRefused | EpochStarted, Field(discriminator="type")]
+
+class UnknownEvent(Stamped):
+    """An event of a kind that only a newer version knows: its place in the history is kept."""
+
+    type: str
+
+
+LogRecord = Annotated[
+    CaseEvent | CommandRefused | AuthorErased | EpochStarted, Field(discriminator="type")
+]
 LOG: TypeAdapter[LogRecord] = TypeAdapter(LogRecord)
 """Reads the body of a record of ``cases.events.v1``."""
+UNKNOWN: TypeAdapter[UnknownEvent] = TypeAdapter(UnknownEvent)
+"""Reads what every event of a case has, whatever its kind."""

@@ -66,6 +66,21 @@ def event_id(cause: str, case: str, index: int) -> str:
     return _uuid5(f"{cause}|{case}|{index}")
 
 
+def author_hash(network: str, author_id: str) -> str:
+    """Return the name under which the erasure of an author is remembered."""
+    return hashlib.sha256(f"{network}:{author_id}".encode()).hexdigest()
+
+
+def erasure_id(shard: int, author: str) -> CaseId:
+    """Return what an erasure has in place of a case id: it names the shard; episodes begin at 1."""
+    return CaseId(f"s{shard:02d}-{author[:16]}-0")
+
+
+def snapshot_id(case: str, day: int) -> str:
+    """Return the cause id of a case's snapshot of a day (counted from 1970)."""
+    return _uuid5(f"snapshot|{case}|{day}")
+
+
 def deadline_id(case: str, step: str, due: str) -> str:
     """Return the cause id of a deadline: UUIDv5 of case, step and due time."""
     return _uuid5(f"deadline|{case}|{step}|{due}")

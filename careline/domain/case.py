@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, Final
 
 from schemas.commands import Actor, Disposition
-from schemas.events import CaseKind
+from schemas.events import CaseKind, FrozenStep
 from schemas.mentions import Visibility
+from schemas.targets import Terms
 from schemas.triage import Priority, Sentiment, Urgency
 
 Order = tuple[str, str]
@@ -64,9 +65,13 @@ class Obligation:
     at_risk_at: datetime
     due_at: datetime
     because: str
+    terms: Terms | None = None
+    """How its time is counted; None: a first response around the clock."""
     status: ObligationStatus = ObligationStatus.OPEN
     warned: bool = False
     breached: bool = False
+    snoozes: int = 0
+    """How often the case was snoozed while this query was open."""
     disposition: Disposition | None = None
     settled_at: datetime | None = None
 
@@ -74,6 +79,21 @@ class Obligation:
     def is_open(self) -> bool:
         """Whether it still expects an answer."""
         return self.status is ObligationStatus.OPEN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """Until when the whole case is to be answered or closed, if the policy says so."""
+
+    priority: Priority
+    """That of the query with which it began."""
+    heard_at: datetime
+    at_risk_at: datetime
+    due_at: datetime
+    because: str
+    terms: Terms
+    warned: bool = False
+    breached: bool = False
 
 
 class ReplyState(enum.StrEnum):
@@ -95,6 +115,8 @@ class ReplyInFlight:
     expects_answer: bool
     actor: Actor
     state: ReplyState = ReplyState.REQUESTED
+    fence: int = 0
+    """The claim under which it goes out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +127,8 @@ class Claim:
     fence: int
     since: datetime
     lease_until: datetime
+    remind_at: datetime | None = None
+    """When the holder is reminded; None once that has happened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,11 +142,18 @@ class Card:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ladder:
-    """The next step of the escalation ladder, once it has started."""
+    """The escalation ladder once it has started: its next step, and its steps as they were then."""
 
     next_step: int
     next_step_at: datetime
     exhausted: bool = False
+    steps: tuple[FrozenStep, ...] = ()
+    """Empty in ladders that began before steps were kept: those take the policy's."""
+    repeat_every: timedelta | None = None
+    run: int = 0
+    """The case's version at which it started: tells its steps from those of an earlier run."""
+    put_off_until: datetime | None = None
+    """The end of a snooze during which it stands still, as the policy wants it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +188,7 @@ class Case:
     """The network's ids of the brand's own posts, typed elsewhere, that answered."""
     card: Card | None = None
     ladder: Ladder | None = None
+    resolution: Resolution | None = None
     snoozed_until: datetime | None = None
     follow_up_at: datetime | None = None
     review_at: datetime | None = None
@@ -165,6 +197,8 @@ class Case:
     disposition: Disposition | None = None
     subject: str = ""
     count: int = 0
+    snapshotted_at: datetime | None = None
+    """When its whole state was last put into the log."""
     schema: int = SCHEMA
 
     @property
@@ -177,12 +211,22 @@ class Case:
         """Whether somebody may still have to do something."""
         return self.status is not CaseStatus.RESOLVED
 
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether everybody of the ladder was told and nobody has answered: its alarm repeats."""
+        return self.ladder is not None and self.ladder.exhausted
+
     def obligation(self, mention_id: str) -> Obligation | None:
         """Return the obligation of a mention, or None if there is none."""
         for found in self.obligations:
             if found.mention_id == mention_id:
                 return found
         return None
+
+
+def is_same(one: Actor, other: Actor) -> bool:
+    """Whether two actors are one: a name may change, kind and id do not."""
+    return (one.kind, one.id) == (other.kind, other.id)
 
 
 _NAMES: Final = tuple(found.name for found in fields(Case))

@@ -12,8 +12,9 @@ from typing import assert_never
 from careline.domain.case import Case
 from careline.domain.decide_commands import decide_command, escalate
 from careline.domain.decide_mentions import decide_brand_post, decide_delete, decide_mention
+from careline.domain.decide_outcomes import unsettled
 from careline.domain.draft import Cause, Decision, Draft
-from careline.domain.ladder import start
+from careline.domain.ladder import end_of_quiet, kept, step_of
 from careline.domain.operations import review
 from careline.domain.policy import Policy
 from careline.domain.steps import DueStep, StepKind, next_step
@@ -48,29 +49,24 @@ def decide_deadline(case: Case, *, now: datetime, policy: Policy) -> Decision:
 def _fire(step: DueStep, draft: Draft, policy: Policy) -> None:
     match step.kind:
         case StepKind.AT_RISK:
-            known = draft.current.obligation(step.mention_id)
             draft.add(
                 e.CaseAtRisk,
                 mention_id=step.mention_id,
-                due_at=known.due_at if known else step.due,
+                due_at=step.then,
+                target=step.target,
             )
         case StepKind.BREACH:
-            ladder = draft.current.ladder or start(draft.now, policy)
-            draft.add(
-                e.CaseBreached,
-                mention_id=step.mention_id,
-                due_at=step.due,
-                next_step=ladder.next_step,
-                next_step_at=ladder.next_step_at,
-            )
+            _miss(step, draft, policy)
         case StepKind.LADDER:
-            escalate(draft, policy)
+            _climb(draft, policy)
+        case StepKind.REMINDER:
+            # One that comes late leaves the holder the same grace.
+            lease_until = draft.now + (step.then - step.due)
+            draft.add(e.CaseReminded, fence=step.fence, lease_until=lease_until)
         case StepKind.LEASE:
             draft.add(e.CaseReleased, reason="lease_expired")
         case StepKind.REPLY:
-            reply = draft.current.reply
-            effect = reply.effect_id if reply else step.name
-            draft.add(e.ReplyUnsettled, effect_id=effect, reason="nobody reported an outcome")
+            unsettled(draft, step.name, "nobody reported an outcome", policy)
         case StepKind.WAKE:
             draft.wake("time", policy)
         case StepKind.FOLLOW_UP:
@@ -79,3 +75,29 @@ def _fire(step: DueStep, draft: Draft, policy: Policy) -> None:
             review(draft, policy)
         case _:
             assert_never(step.kind)
+
+
+def _miss(step: DueStep, draft: Draft, policy: Policy) -> None:
+    """Say that a target was missed; the first one starts the ladder."""
+    ladder = kept(draft.current.ladder, now=draft.now, policy=policy)
+    draft.add(
+        e.CaseBreached,
+        mention_id=step.mention_id,
+        due_at=step.due,
+        target=step.target,
+        next_step=ladder.next_step,
+        next_step_at=ladder.next_step_at,
+        steps=() if draft.current.ladder else ladder.steps,
+        repeat_every=None if draft.current.ladder else ladder.repeat_every,
+    )
+
+
+def _climb(draft: Draft, policy: Policy) -> None:
+    """Tell the step that is due, unless it is quiet now: then when that ends."""
+    ladder = kept(draft.current.ladder, now=draft.now, policy=policy)
+    opens = end_of_quiet(ladder, now=draft.now, policy=policy)
+    if opens is None:
+        escalate(draft, policy)
+        return
+    index, step = step_of(ladder)
+    draft.add(e.CaseStepMoved, step=index, step_name=step.name, next_step_at=opens)

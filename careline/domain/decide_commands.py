@@ -11,15 +11,16 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, cast
 
-from careline.domain.case import Case, CaseStatus, Claim, ReplyState
+from careline.domain.case import Case, CaseStatus, Claim, ReplyState, is_same
 from careline.domain.decide_mentions import delivered, text_digest
-from careline.domain.decide_outcomes import record_outcome
+from careline.domain.decide_outcomes import dropped, record_outcome
 from careline.domain.draft import Cause, Decision, Draft
 from careline.domain.effects import reply_effect
-from careline.domain.ladder import climb
+from careline.domain.ladder import climb, put_off
 from careline.domain.operations import note_unreadable
+from careline.domain.pauses import pausing, resuming
 from careline.domain.policy import Policy
-from careline.domain.sla import first_response
+from careline.domain.targeting import facts_again, run_on, target_again
 from schemas import commands as c
 from schemas import events as e
 from schemas.identity import event_id
@@ -52,7 +53,7 @@ def _held_by_other(case: Case, actor: c.Actor) -> Claim | None:
     claim = case.claim
     if claim is None or actor.kind not in _HOLDERS_ONLY:
         return None
-    return None if (claim.holder.kind, claim.holder.id) == (actor.kind, actor.id) else claim
+    return None if is_same(claim.holder, actor) else claim
 
 
 def _claim(command: c.ClaimCase, draft: Draft, policy: Policy) -> e.Refusal | None:
@@ -61,8 +62,14 @@ def _claim(command: c.ClaimCase, draft: Draft, policy: Policy) -> e.Refusal | No
         return e.Refusal.ALREADY_RESOLVED
     if _held_by_other(case, command.actor):
         return e.Refusal.ALREADY_CLAIMED
-    draft.add(e.CaseClaimed, fence=case.claims + 1, lease_until=draft.now + policy.lease)
+    draft.wake("agent_acted", policy)
+    _take(draft, policy)
     return None
+
+
+def _take(draft: Draft, policy: Policy) -> None:
+    """Claim the case for who asks, under the next fence."""
+    draft.add(e.CaseClaimed, fence=draft.current.claims + 1, **draft.lease(policy))
 
 
 def _release(command: c.ReleaseCase, draft: Draft, _: Policy) -> e.Refusal | None:
@@ -87,10 +94,9 @@ def _reply(command: c.ReplyToCase, draft: Draft, policy: Policy) -> e.Refusal | 
         (found for found in case.obligations if not covers or found.mention_id in covers),
         key=lambda found: found.order,
     )
+    roused = draft.rouse("agent_acted", policy)
     if case.claim is None:
-        draft.add(e.CaseClaimed, fence=case.claims + 1, lease_until=draft.now + policy.lease)
-    else:
-        draft.wake("agent_acted", policy)
+        _take(draft, policy)
     effect = reply_effect(event_id(draft.cause.id, draft.case_id, len(draft.events)))
     limit = draft.now + policy.reply_valid_for
     draft.add(
@@ -101,7 +107,11 @@ def _reply(command: c.ReplyToCase, draft: Draft, policy: Policy) -> e.Refusal | 
         text_sha256=text_digest(command.text),
         not_after=min(limit, command.not_after) if command.not_after else limit,
         expects_answer=command.expects_answer,
+        fence=draft.current.claims,
     )
+    if roused:
+        # Behind the request: whoever hears the command again knows its event by a low index.
+        draft.move(resuming(draft.current, now=draft.now, policy=policy))
     return None
 
 
@@ -112,6 +122,8 @@ def _reply_refused(  # noqa: PLR0911 - one row a reason
         return e.Refusal.ALREADY_RESOLVED
     if _held_by_other(case, command.actor):
         return e.Refusal.ALREADY_CLAIMED
+    if command.fence is not None and command.fence < case.claims:
+        return e.Refusal.STALE_CLAIM
     if case.reply is not None:
         return e.Refusal.REPLY_IN_FLIGHT
     if not command.text.strip():
@@ -132,7 +144,12 @@ def _snooze(command: c.SnoozeCase, draft: Draft, policy: Policy) -> e.Refusal | 
         return e.Refusal.ALREADY_CLAIMED
     if command.until <= draft.now:
         return e.Refusal.NOT_IN_FUTURE
-    draft.add(e.CaseSnoozed, until=min(command.until, draft.now + policy.snooze_at_most))
+    if any(found.snoozes >= policy.snoozes_at_most for found in case.open_obligations):
+        return e.Refusal.SNOOZED_TOO_OFTEN
+    until = min(command.until, draft.now + policy.snooze_at_most)
+    next_step_at = put_off(case.ladder, now=draft.now, until=until, policy=policy)
+    draft.add(e.CaseSnoozed, until=until, next_step_at=next_step_at)
+    draft.move(pausing(draft.current, now=draft.now, policy=policy))
     return None
 
 
@@ -147,7 +164,9 @@ def _escalate(_: c.EscalateCase, draft: Draft, policy: Policy) -> e.Refusal | No
 
 def escalate(draft: Draft, policy: Policy) -> None:
     """Tell the next step of the ladder, and set the time of the one after it."""
-    told = climb(draft.current.ladder, now=draft.now, policy=policy)
+    known = draft.current.ladder
+    told = climb(known, now=draft.now, policy=policy)
+    started = draft.current.kind is e.CaseKind.CARE and (known is None or not known.steps)
     draft.add(
         e.CaseEscalated,
         step=told.index,
@@ -156,6 +175,8 @@ def escalate(draft: Draft, policy: Policy) -> None:
         next_step=told.then.next_step,
         next_step_at=told.then.next_step_at,
         exhausted=told.then.exhausted,
+        steps=told.then.steps if started else (),
+        repeat_every=told.then.repeat_every if started else None,
     )
 
 
@@ -209,7 +230,8 @@ def _correct(command: c.CorrectTriage, draft: Draft, policy: Policy) -> e.Refusa
         return None
     urgency = command.urgency or known.urgency
     priority = Triage(query=True, urgency=urgency, model="person").priority
-    since = known.heard_at if known.is_open else draft.now
+    facts = facts_again(draft.current, known, priority, policy)
+    since = None if known.is_open else draft.now
     if not known.is_open and draft.current.status in (
         CaseStatus.ANSWERED,
         CaseStatus.WAITING,
@@ -217,7 +239,7 @@ def _correct(command: c.CorrectTriage, draft: Draft, policy: Policy) -> e.Refusa
     ):
         draft.add(e.CaseReopened, reason="corrected")
     if not known.is_open or priority != known.priority:
-        target = first_response(priority, since=since, policy=policy)
+        target = target_again(draft, known, facts, since=since, policy=policy)
         draft.add(
             e.ObligationChanged,
             mention_id=known.mention_id,
@@ -229,7 +251,10 @@ def _correct(command: c.CorrectTriage, draft: Draft, policy: Policy) -> e.Refusa
             due_at=target.due_at,
             because=target.because,
             reopened=not known.is_open,
+            terms=target.terms,
         )
+    if since is not None:
+        run_on(draft, facts, since=since, policy=policy)
     return None
 
 
@@ -242,7 +267,7 @@ def _settle(command: c.SettleReply, draft: Draft, policy: Policy) -> e.Refusal |
     if command.sent:
         delivered(draft, "", policy)
     else:
-        draft.add(e.ReplyDropped, effect_id=reply.effect_id, reason="not sent, says a person")
+        dropped(draft, reply.effect_id, "not sent, says a person", policy)
     return None
 
 

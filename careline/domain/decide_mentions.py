@@ -15,7 +15,8 @@ from careline.domain.case import Case, CaseStatus, Line, Obligation, Order
 from careline.domain.draft import Cause, Decision, Draft
 from careline.domain.policy import Policy
 from careline.domain.routing import queue_of
-from careline.domain.sla import first_response
+from careline.domain.sla import response
+from careline.domain.targeting import facts_of, kind_of, run_on, target_again
 from schemas import events as e
 from schemas.commands import Actor, ActorKind, Disposition
 from schemas.identity import case_id
@@ -113,7 +114,8 @@ def _in_front(  # noqa: PLR0913
 
 
 def _add_obligation(draft: Draft, mention: Mention, triage: Triage, policy: Policy) -> None:
-    target = first_response(triage.priority, since=mention.heard_at, policy=policy)
+    facts = facts_of(mention, triage, policy)
+    target = response(kind_of(draft.current), facts, since=mention.heard_at, policy=policy)
     draft.add(
         e.ObligationAdded,
         mention_id=mention.mention_id,
@@ -127,7 +129,9 @@ def _add_obligation(draft: Draft, mention: Mention, triage: Triage, policy: Poli
         at_risk_at=target.at_risk_at,
         due_at=target.due_at,
         because=target.because,
+        terms=target.terms,
     )
+    run_on(draft, facts, since=mention.heard_at, policy=policy)
 
 
 def _answer_if_covered(
@@ -191,8 +195,9 @@ def _edited(
     if mention.revision == known.revision or _is_older(mention.revision, known.revision):
         return Decision(case=draft.case)
     reopened = not known.is_open and triage.query
-    since = mention.heard_at if reopened else known.heard_at
-    target = first_response(triage.priority, since=since, policy=policy)
+    facts = facts_of(mention, triage, policy)
+    since = mention.heard_at if reopened else None
+    target = target_again(draft, known, facts, since=since, policy=policy)
     if reopened and draft.current.status not in (CaseStatus.NEW, CaseStatus.OPEN):
         if draft.current.status in (CaseStatus.ANSWERED, CaseStatus.WAITING, CaseStatus.RESOLVED):
             draft.add(e.CaseReopened, reason="edited")
@@ -209,7 +214,10 @@ def _edited(
         due_at=target.due_at,
         because=target.because,
         reopened=reopened,
+        terms=target.terms,
     )
+    if reopened:
+        run_on(draft, facts, since=mention.heard_at, policy=policy)
     return draft.decision()
 
 
@@ -268,7 +276,12 @@ def delivered(draft: Draft, native_id: str, policy: Policy) -> None:
     reply = draft.current.reply
     if reply is None:
         return
-    draft.add(e.ReplyDelivered, effect_id=reply.effect_id, native_id=native_id)
+    draft.add(
+        e.ReplyDelivered,
+        effect_id=reply.effect_id,
+        native_id=native_id,
+        **draft.renewed(policy),
+    )
     covers = tuple(
         found.mention_id
         for found in draft.current.open_obligations

@@ -53,12 +53,21 @@ def _reply(command: RecordOutcome, draft: Draft, policy: Policy) -> Decision:
         case Outcome.DONE:
             delivered(draft, command.native_id, policy)
         case Outcome.UNSETTLED:
-            draft.add(e.ReplyUnsettled, effect_id=reply.effect_id, reason=command.reason)
+            unsettled(draft, reply.effect_id, command.reason, policy)
         case _:
-            reason = command.reason or str(command.outcome)
-            draft.add(e.ReplyDropped, effect_id=reply.effect_id, reason=reason)
-            draft.settle(policy, disposition=_why_settled(draft))
+            dropped(draft, reply.effect_id, command.reason or str(command.outcome), policy)
     return draft.decision()
+
+
+def unsettled(draft: Draft, effect_id: str, reason: str, policy: Policy) -> None:
+    """Take over that nobody can tell whether a reply was sent; the lease runs again."""
+    draft.add(e.ReplyUnsettled, effect_id=effect_id, reason=reason, **draft.renewed(policy))
+
+
+def dropped(draft: Draft, effect_id: str, reason: str, policy: Policy) -> None:
+    """Take over that a reply was not sent: its queries stay open, its holder has the time again."""
+    draft.add(e.ReplyDropped, effect_id=effect_id, reason=reason, **draft.renewed(policy))
+    draft.settle(policy, disposition=_why_settled(draft))
 
 
 def _why_settled(draft: Draft) -> Disposition:

@@ -7,8 +7,11 @@ effect.
 
 from __future__ import annotations
 
-from careline.domain.case import Case
+from dataclasses import replace
+
+from careline.domain.case import Case, ReplyState
 from careline.domain.effects import (
+    NOTIFY,
     SLACK,
     Cancel,
     Done,
@@ -17,12 +20,15 @@ from careline.domain.effects import (
     Refresh,
     alert_effect,
     card_effect,
+    is_second_path,
     network_executor,
+    notify_effect,
+    teller_of,
 )
 from schemas import events as e
 from schemas.mentions import Visibility
 
-_SILENT = (e.AlertPosted, e.EffectFailed)
+_SILENT = (e.AlertPosted, e.EffectFailed, e.CaseSnapshotted)
 
 
 def effects_of(case: Case, event: e.CaseEvent) -> tuple[Effect, ...]:
@@ -30,7 +36,7 @@ def effects_of(case: Case, event: e.CaseEvent) -> tuple[Effect, ...]:
     return (*_outward(case, event), *_refresh(case, event))
 
 
-def _outward(  # noqa: C901, PLR0911 - one row a kind
+def _outward(  # noqa: C901, PLR0911, PLR0912 - one row a kind
     case: Case, event: e.CaseEvent
 ) -> tuple[Effect, ...]:
     match event:
@@ -38,16 +44,18 @@ def _outward(  # noqa: C901, PLR0911 - one row a kind
             return (_slack(case, event, card_effect(case.case_id), "card"),)
         case e.CaseAtRisk():
             return (_alert(case, event, "at_risk", "holder"),)
+        case e.CaseReminded():
+            return (_alert(case, event, "reminder", "holder"),)
         case e.CaseEscalated():
-            return (_alert(case, event, "step", event.notify),)
+            return _step(case, event)
         case e.CaseReopened():
             return (_alert(case, event, "reopened", ""),)
         case e.ReplyRequested():
             return (_reply(case, event),)
-        case e.CardPosted() | e.AlertPosted():
-            return (Done(effect_id=event.effect_id, executor=SLACK),)
-        case e.EffectFailed():
-            return (Done(effect_id=event.effect_id, executor=SLACK),)
+        case e.CardPosted() | e.AlertPosted() | e.EffectFailed():
+            return (Done(effect_id=event.effect_id, executor=teller_of(event.effect_id)),)
+        case e.CaseClaimed():
+            return _stale(case, event)
         case e.ReplyDelivered() | e.ReplyDropped() | e.ReplyUnsettled():
             return (Done(effect_id=event.effect_id, executor=network_executor(case)),)
         case e.ObligationsAnswered() if event.native_id:
@@ -82,6 +90,14 @@ def _alert(case: Case, event: e.CaseEvent, subject: str, notify: str) -> Intent:
     )
 
 
+def _step(case: Case, event: e.CaseEscalated) -> tuple[Effect, ...]:
+    """Tell a step in the thread of the card, and on the second path if it names that."""
+    told = _alert(case, event, "step", event.notify)
+    if not is_second_path(event.notify):
+        return (told,)
+    return told, replace(told, effect_id=notify_effect(event.event_id), executor=NOTIFY)
+
+
 def _reply(case: Case, event: e.ReplyRequested) -> Intent:
     direct = case.visibility is Visibility.DIRECT
     return Intent(
@@ -92,7 +108,17 @@ def _reply(case: Case, event: e.ReplyRequested) -> Intent:
         event_id=event.event_id,
         not_after=event.not_after,
         subject=event.in_reply_to,
+        fence=event.fence,
     )
+
+
+def _stale(case: Case, event: e.CaseClaimed) -> tuple[Effect, ...]:
+    """Cancel the reply in flight of somebody who let the case go, now that another holds it."""
+    reply = case.reply
+    if reply is None or reply.state is not ReplyState.REQUESTED or reply.fence == event.fence:
+        return ()
+    reason = f"{event.actor.name or event.actor.id} holds the case now"
+    return (Cancel(effect_id=reply.effect_id, executor=network_executor(case), reason=reason),)
 
 
 def _pointless(case: Case, settled: tuple[str, ...], reason: str) -> tuple[Effect, ...]:

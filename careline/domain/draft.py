@@ -6,6 +6,7 @@ in hand is always the one after the events so far. A refusal is a value, never a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -14,9 +15,11 @@ from careline.domain.case import Case, CaseStatus, Claim, Line
 from careline.domain.derive import effects_of
 from careline.domain.effects import Effect, Refresh
 from careline.domain.evolve import evolve
+from careline.domain.ladder import taken_up
+from careline.domain.pauses import Facts, resuming, stopping
 from careline.domain.policy import Policy
 from schemas import events as e
-from schemas.commands import Actor, Disposition
+from schemas.commands import POLICY, Actor, Disposition
 from schemas.identity import event_id
 
 Event = TypeVar("Event", bound=Any)
@@ -84,11 +87,32 @@ class Draft:
             raise ValueError(msg)
         return self.case
 
+    def lease(self, policy: Policy) -> dict[str, datetime]:
+        """Return how long a claim made now lasts, and when its holder is reminded."""
+        remind_at = self.now + policy.lease * policy.reminder_share
+        return {"lease_until": self.now + policy.lease, "remind_at": remind_at}
+
+    def renewed(self, policy: Policy) -> dict[str, datetime]:
+        """Return the lease of whoever holds the case, from now on; nothing if nobody does."""
+        return self.lease(policy) if self.current.claim is not None else {}
+
     def wake(self, reason: str, policy: Policy) -> None:
+        """Put a snoozed case in front of people again, and let its deadlines run on."""
+        if self.rouse(reason, policy):
+            self.move(resuming(self.current, now=self.now, policy=policy))
+
+    def rouse(self, reason: str, policy: Policy) -> bool:
         """Put a snoozed case in front of people again; its holder gets a fresh lease."""
-        if self.current.status is CaseStatus.SNOOZED:
-            lease = self.now + policy.lease if self.current.claim else None
-            self.add(e.CaseWoken, reason=reason, lease_until=lease)
+        if self.current.status is not CaseStatus.SNOOZED:
+            return False
+        next_step_at = taken_up(self.current.ladder, now=self.now)
+        self.add(e.CaseWoken, reason=reason, next_step_at=next_step_at, **self.renewed(policy))
+        return True
+
+    def move(self, deadlines: Iterable[Facts]) -> None:
+        """Move deadlines of the case: a pause began or ended."""
+        for facts in tuple(deadlines):
+            self.add(e.DeadlineMoved, actor=POLICY, **facts)
 
     def settle(self, policy: Policy, *, disposition: Disposition, waiting: bool = False) -> None:
         """End the case's turn if nothing is open and no reply is in flight."""
@@ -101,6 +125,7 @@ class Draft:
                 self.add(
                     e.CaseAnswered, waiting_for_author=waiting, follow_up_at=self.now + follow_up
                 )
+                self.move(stopping(self.current, now=self.now, policy=policy))
         else:
             self.add(e.CaseResolved, disposition=disposition)
 

@@ -13,6 +13,10 @@ from typing import Final
 from careline.domain.case import Case
 
 SLACK: Final = "slack"
+NOTIFY: Final = "notify"
+"""The ladder's second path, for when Slack is down: webhooks and mail."""
+_SECOND_PATH: Final = ("webhook", "mail")
+_NOTIFY_EFFECT: Final = "notify:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +32,12 @@ class Intent:
     """The event that asks for it; it must be in the log before the effect starts."""
     not_after: datetime | None = None
     subject: str = ""
-    """Alerts: ``at_risk``, ``breach`` or ``step``; replies: the native id replied to."""
+    """Alerts: ``at_risk``, ``reminder``, ``step`` or ``reopened``; replies: the native id replied
+    to."""
     notify: str = ""
+    """Alerts: ``holder``, ``channel``, a group, or ``webhook…``, ``mail…``, ``bot…``."""
+    fence: int = 0
+    """Replies: the claim under which it was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +76,21 @@ def card_effect(case_id: str) -> str:
 def alert_effect(event_id: str) -> str:
     """Return the id of the effect that tells an event in Slack."""
     return f"alert:{event_id}"
+
+
+def notify_effect(event_id: str) -> str:
+    """Return the id of the effect that tells an event on the ladder's second path."""
+    return f"{_NOTIFY_EFFECT}{event_id}"
+
+
+def is_second_path(notify: str) -> bool:
+    """Whether a step is told by webhook or mail, beside the thread of the card."""
+    return notify.startswith(_SECOND_PATH)
+
+
+def teller_of(effect_id: str) -> str:
+    """Return the executor that a card's or an alert's effect belongs to."""
+    return NOTIFY if effect_id.startswith(_NOTIFY_EFFECT) else SLACK
 
 
 def reply_effect(event_id: str) -> str:

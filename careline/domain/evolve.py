@@ -6,7 +6,7 @@ byte. It refuses nothing and decides nothing: every time that matters stands in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
@@ -16,25 +16,38 @@ from careline.domain.case import (
     CaseStatus,
     Claim,
     Ladder,
-    Obligation,
     ObligationStatus,
     Order,
     ReplyInFlight,
     ReplyState,
     changed,
+    is_same,
+)
+from careline.domain.codec import case_of
+from careline.domain.evolve_targets import (
+    at_risk,
+    deadline_moved,
+    missed,
+    obligation_added,
+    obligation_changed,
+    resolution_targeted,
+    with_obligations,
 )
 from schemas import events as e
+from schemas.commands import Actor
 from schemas.identity import MentionId
 
 
-def evolve(case: Case | None, event: e.CaseEvent) -> Case:
-    """Return the case after an event; a case begins with `CaseOpened`.
+def evolve(case: Case | None, event: e.CaseEvent | e.UnknownEvent) -> Case:
+    """Return the case after an event; a case begins with `CaseOpened` or `CaseSnapshotted`.
 
     Raises:
         ValueError: the event is not the case's first, and there is no case.
     """
     if isinstance(event, e.CaseOpened):
         return _opened(event)
+    if case is None and isinstance(event, e.CaseSnapshotted):
+        case = case_of(event.state)
     if case is None:
         msg = f"{event.type} cannot begin case {event.case_id}"
         raise ValueError(msg)
@@ -42,6 +55,10 @@ def evolve(case: Case | None, event: e.CaseEvent) -> Case:
     return changed(
         after, version=event.version, last_event_id=event.event_id, last_event_at=event.at
     )
+
+
+def _snapshotted(case: Case, event: e.CaseSnapshotted) -> Case:
+    return changed(case, snapshotted_at=event.at)
 
 
 def _opened(event: e.CaseOpened) -> Case:
@@ -72,67 +89,11 @@ def in_front(case: Case) -> CaseStatus:
     return CaseStatus.OPEN if case.card is not None else CaseStatus.NEW
 
 
-def _with(case: Case, mention_ids: Iterable[str], **changes: Any) -> Case:
-    wanted = set(mention_ids)
-    return changed(
-        case,
-        obligations=tuple(
-            replace(found, **changes) if found.mention_id in wanted else found
-            for found in case.obligations
-        ),
-    )
-
-
 def _still_due(case: Case) -> Case:
     """Stop the ladder when nothing is open any more."""
     if case.ladder is not None and not case.open_obligations:
         return changed(case, ladder=None)
     return case
-
-
-def _obligation_added(case: Case, event: e.ObligationAdded) -> Case:
-    added = Obligation(
-        mention_id=event.mention_id,
-        revision=event.revision,
-        order=event.order,
-        priority=event.priority,
-        sentiment=event.sentiment,
-        urgency=event.urgency,
-        heard_at=event.heard_at,
-        created_at=event.created_at,
-        at_risk_at=event.at_risk_at,
-        due_at=event.due_at,
-        because=event.because,
-    )
-    return changed(
-        case,
-        obligations=(*case.obligations, added),
-        # A case that was claimed after its answer is not reopened: what is open ends the follow-up.
-        follow_up_at=None,
-        noted=tuple(found for found in case.noted if found != event.mention_id),
-    )
-
-
-def _obligation_changed(case: Case, event: e.ObligationChanged) -> Case:
-    changes: dict[str, Any] = {
-        "revision": event.revision,
-        "priority": event.priority,
-        "sentiment": event.sentiment,
-        "urgency": event.urgency,
-        "at_risk_at": event.at_risk_at,
-        "due_at": event.due_at,
-        "because": event.because,
-    }
-    if event.reopened:
-        changes |= {
-            "status": ObligationStatus.OPEN,
-            "warned": False,
-            "breached": False,
-            "disposition": None,
-            "settled_at": None,
-        }
-        case = changed(case, follow_up_at=None)
-    return _with(case, (event.mention_id,), **changes)
 
 
 def _noted(case: Case, event: e.MentionNoted) -> Case:
@@ -146,7 +107,7 @@ def _later(one: Order | None, other: Order | None) -> Order | None:
 
 
 def _answered(case: Case, event: e.ObligationsAnswered) -> Case:
-    answered = _with(
+    answered = with_obligations(
         case, event.covers, status=ObligationStatus.ANSWERED, settled_at=event.at, disposition=None
     )
     own_posts = case.own_posts
@@ -158,7 +119,7 @@ def _answered(case: Case, event: e.ObligationsAnswered) -> Case:
 
 def _closed(case: Case, event: e.ObligationsClosed) -> Case:
     return _still_due(
-        _with(
+        with_obligations(
             case,
             event.covers,
             status=ObligationStatus.CLOSED,
@@ -174,16 +135,49 @@ def _corrected(case: Case, event: e.TriageCorrected) -> Case:
         changes["sentiment"] = event.sentiment
     if event.urgency is not None:
         changes["urgency"] = event.urgency
-    return _with(case, (MentionId(event.mention_id),), **changes) if changes else case
+    return with_obligations(case, (MentionId(event.mention_id),), **changes) if changes else case
 
 
 def _claimed(case: Case, event: e.CaseClaimed) -> Case:
     claim = Claim(
-        holder=event.actor, fence=event.fence, since=event.at, lease_until=event.lease_until
+        holder=event.actor,
+        fence=event.fence,
+        since=event.at,
+        lease_until=event.lease_until,
+        remind_at=event.remind_at,
     )
+    reply = case.reply
+    if reply is not None and _goes_on(case, reply, event.actor):
+        reply = replace(reply, fence=event.fence)
     return changed(
-        case, status=CaseStatus.CLAIMED, claim=claim, claims=event.fence, snoozed_until=None
+        case,
+        status=CaseStatus.CLAIMED,
+        claim=claim,
+        claims=event.fence,
+        snoozed_until=None,
+        reply=reply,
     )
+
+
+def _goes_on(case: Case, reply: ReplyInFlight, claimant: Actor) -> bool:
+    """Whether a reply in flight stays its claimant's: who holds the case, or who wrote it."""
+    held = case.claim is not None and is_same(case.claim.holder, claimant)
+    return held or is_same(reply.actor, claimant)
+
+
+def _reminded(case: Case, event: e.CaseReminded) -> Case:
+    if case.claim is None:
+        return case
+    return changed(case, claim=replace(case.claim, lease_until=event.lease_until, remind_at=None))
+
+
+def _renewed(
+    case: Case, event: e.CaseWoken | e.ReplyDelivered | e.ReplyDropped | e.ReplyUnsettled
+) -> Claim | None:
+    """Return the claim with the lease that an event gives it anew, if it gives one."""
+    if case.claim is None or event.lease_until is None:
+        return case.claim
+    return replace(case.claim, lease_until=event.lease_until, remind_at=event.remind_at)
 
 
 def _released(case: Case, _: e.CaseReleased) -> Case:
@@ -192,41 +186,61 @@ def _released(case: Case, _: e.CaseReleased) -> Case:
 
 
 def _snoozed(case: Case, event: e.CaseSnoozed) -> Case:
-    return changed(case, status=CaseStatus.SNOOZED, snoozed_until=event.until)
+    once_more = tuple(
+        replace(found, snoozes=found.snoozes + 1) if found.is_open else found
+        for found in case.obligations
+    )
+    ladder = case.ladder
+    if ladder is not None and event.next_step_at is not None:
+        ladder = replace(ladder, next_step_at=event.next_step_at, put_off_until=event.until)
+    return changed(
+        case,
+        status=CaseStatus.SNOOZED,
+        snoozed_until=event.until,
+        obligations=once_more,
+        ladder=ladder,
+    )
 
 
 def _woken(case: Case, event: e.CaseWoken) -> Case:
-    claim = case.claim
-    if claim is not None and event.lease_until is not None:
-        claim = replace(claim, lease_until=event.lease_until)
-    awake = changed(case, snoozed_until=None, claim=claim)
+    ladder = case.ladder
+    if ladder is not None:
+        at = event.next_step_at or ladder.next_step_at
+        ladder = replace(ladder, next_step_at=at, put_off_until=None)
+    awake = changed(case, snoozed_until=None, claim=_renewed(case, event), ladder=ladder)
     return changed(awake, status=in_front(awake))
 
 
-def _at_risk(case: Case, event: e.CaseAtRisk) -> Case:
-    return _with(case, (event.mention_id,), warned=True)
-
-
 def _breached(case: Case, event: e.CaseBreached) -> Case:
-    missed = _with(case, (event.mention_id,), warned=True, breached=True)
-    exhausted = case.ladder.exhausted if case.ladder else False
-    return changed(
-        missed,
-        ladder=Ladder(
-            next_step=event.next_step, next_step_at=event.next_step_at, exhausted=exhausted
-        ),
+    return changed(missed(case, event), ladder=_ladder(case, event, exhausted=case.is_exhausted))
+
+
+def _ladder(case: Case, event: e.CaseBreached | e.CaseEscalated, *, exhausted: bool) -> Ladder:
+    """Return the ladder after an event; its steps are those of the event that started it."""
+    known = case.ladder or Ladder(
+        next_step=event.next_step, next_step_at=event.next_step_at, run=event.version
+    )
+    return replace(
+        known,
+        next_step=event.next_step,
+        next_step_at=event.next_step_at,
+        exhausted=exhausted,
+        steps=event.steps or known.steps,
+        repeat_every=event.repeat_every or known.repeat_every,
     )
 
 
 def _escalated(case: Case, event: e.CaseEscalated) -> Case:
     if case.kind is e.CaseKind.OPERATIONS:
         return changed(case, review_at=event.next_step_at)
-    return changed(
-        case,
-        ladder=Ladder(
-            next_step=event.next_step, next_step_at=event.next_step_at, exhausted=event.exhausted
-        ),
-    )
+    ladder = _ladder(case, event, exhausted=event.exhausted)
+    return changed(case, ladder=replace(ladder, put_off_until=None))
+
+
+def _step_moved(case: Case, event: e.CaseStepMoved) -> Case:
+    if case.ladder is None:
+        return case
+    return changed(case, ladder=replace(case.ladder, next_step_at=event.next_step_at))
 
 
 def _reply_requested(case: Case, event: e.ReplyRequested) -> Case:
@@ -240,23 +254,25 @@ def _reply_requested(case: Case, event: e.ReplyRequested) -> Case:
             not_after=event.not_after,
             expects_answer=event.expects_answer,
             actor=event.actor,
+            fence=event.fence,
         ),
     )
 
 
 def _reply_delivered(case: Case, event: e.ReplyDelivered) -> Case:
     delivered = (*case.delivered, event.native_id) if event.native_id else case.delivered
-    return changed(case, reply=None, delivered=delivered)
+    return changed(case, reply=None, delivered=delivered, claim=_renewed(case, event))
 
 
-def _reply_dropped(case: Case, _: e.ReplyDropped) -> Case:
-    return changed(case, reply=None)
+def _reply_dropped(case: Case, event: e.ReplyDropped) -> Case:
+    return changed(case, reply=None, claim=_renewed(case, event))
 
 
-def _reply_unsettled(case: Case, _: e.ReplyUnsettled) -> Case:
+def _reply_unsettled(case: Case, event: e.ReplyUnsettled) -> Case:
     if case.reply is None:
         return case
-    return changed(case, reply=replace(case.reply, state=ReplyState.UNSETTLED))
+    in_doubt = replace(case.reply, state=ReplyState.UNSETTLED)
+    return changed(case, reply=in_doubt, claim=_renewed(case, event))
 
 
 def _card_posted(case: Case, event: e.CardPosted) -> Case:
@@ -285,19 +301,21 @@ def _resolved(case: Case, event: e.CaseResolved) -> Case:
         resolved_by=event.actor,
         claim=None,
         ladder=None,
+        resolution=None,
         snoozed_until=None,
         follow_up_at=None,
         review_at=None,
     )
 
 
-def _reopened(case: Case, _: e.CaseReopened) -> Case:
+def _reopened(case: Case, event: e.CaseReopened) -> Case:
     open_again = changed(
         case,
         disposition=None,
         resolved_at=None,
         resolved_by=None,
         follow_up_at=None,
+        review_at=event.review_at,
     )
     return changed(open_again, status=in_front(open_again))
 
@@ -314,19 +332,23 @@ _Change = Callable[[Case, Any], Case]
 _CHANGES: dict[type[Any], _Change] = cast(
     "dict[type[Any], _Change]",
     {
-        e.ObligationAdded: _obligation_added,
-        e.ObligationChanged: _obligation_changed,
+        e.ObligationAdded: obligation_added,
+        e.ObligationChanged: obligation_changed,
+        e.DeadlineMoved: deadline_moved,
+        e.ResolutionTargeted: resolution_targeted,
         e.MentionNoted: _noted,
         e.ObligationsAnswered: _answered,
         e.ObligationsClosed: _closed,
         e.TriageCorrected: _corrected,
         e.CaseClaimed: _claimed,
+        e.CaseReminded: _reminded,
         e.CaseReleased: _released,
         e.CaseSnoozed: _snoozed,
         e.CaseWoken: _woken,
-        e.CaseAtRisk: _at_risk,
+        e.CaseAtRisk: at_risk,
         e.CaseBreached: _breached,
         e.CaseEscalated: _escalated,
+        e.CaseStepMoved: _step_moved,
         e.ReplyRequested: _reply_requested,
         e.ReplyDelivered: _reply_delivered,
         e.ReplyDropped: _reply_dropped,
@@ -338,5 +360,7 @@ _CHANGES: dict[type[Any], _Change] = cast(
         e.CaseResolved: _resolved,
         e.CaseReopened: _reopened,
         e.OperationsNoted: _operations_noted,
+        e.CaseSnapshotted: _snapshotted,
+        e.UnknownEvent: _unchanged,
     },
 )

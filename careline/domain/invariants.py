@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from careline.domain.case import Case, CaseStatus, ObligationStatus
-from careline.domain.steps import next_due
+from careline.domain.steps import next_due, next_step
 
 _MILLISECOND = 0.001
 Check = Callable[[Case, datetime | None], Iterator[str]]
@@ -22,6 +22,40 @@ def live_case_has_a_deadline(case: Case, due_at: datetime | None) -> Iterator[st
     """A case with an open query stands in the due-set."""
     if case.open_obligations and due_at is None:
         yield f"{case.case_id}: {len(case.open_obligations)} open queries and no deadline"
+
+
+def open_query_has_a_next_step(case: Case, _: datetime | None) -> Iterator[str]:
+    """While a query is open something falls due, and once it is late somebody is told."""
+    if not case.open_obligations:
+        return
+    if next_step(case) is None:
+        yield f"{case.case_id}: {len(case.open_obligations)} open queries and no next step"
+    if case.ladder is None and any(found.breached for found in case.open_obligations):
+        yield f"{case.case_id}: a target was missed and nobody is told of it"
+
+
+def exhausted_case_is_live(case: Case, _: datetime | None) -> Iterator[str]:
+    """An exhausted ladder parks its case with an alarm that repeats; it closes nothing."""
+    if case.is_exhausted and not case.is_live:
+        yield f"{case.case_id}: its ladder is exhausted and the case is closed"
+
+
+def held_case_has_one_holder(case: Case, _: datetime | None) -> Iterator[str]:
+    """A claimed case has a holder, under the latest fence, until a time."""
+    if case.status is CaseStatus.CLAIMED and case.claim is None:
+        yield f"{case.case_id}: claimed by nobody"
+    if case.claim is None:
+        return
+    if case.claim.fence != case.claims:
+        yield f"{case.case_id}: held under fence {case.claim.fence}, the latest is {case.claims}"
+    if case.claim.remind_at is not None and case.claim.remind_at > case.claim.lease_until:
+        yield f"{case.case_id}: its holder is reminded after the end of the lease"
+
+
+def snoozed_case_wakes(case: Case, _: datetime | None) -> Iterator[str]:
+    """A snoozed case says until when."""
+    if case.status is CaseStatus.SNOOZED and case.snoozed_until is None:
+        yield f"{case.case_id}: snoozed without an end"
 
 
 def deadline_is_the_earliest(case: Case, due_at: datetime | None) -> Iterator[str]:
@@ -54,6 +88,10 @@ def closed_query_has_a_reason(case: Case, _: datetime | None) -> Iterator[str]:
 
 CHECKS: Final[tuple[Check, ...]] = (
     live_case_has_a_deadline,
+    open_query_has_a_next_step,
+    exhausted_case_is_live,
+    held_case_has_one_holder,
+    snoozed_case_wakes,
     deadline_is_the_earliest,
     closed_case_has_a_reason_and_an_actor,
     closed_query_has_a_reason,

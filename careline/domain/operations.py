@@ -40,8 +40,7 @@ def operations_case(source: str, reason: str, hour: datetime, *, partitions: int
 
 def operations_shard(source: str, reason: str, hour: datetime, *, partitions: int) -> int:
     """Return the partition of that case: where its reports must be sent."""
-    shard = shard_of_case(operations_case(source, reason, hour, partitions=partitions))
-    return shard if shard is not None else 0
+    return shard_of_case(operations_case(source, reason, hour, partitions=partitions)) or 0
 
 
 def note_unreadable(command: ReportUnreadable, draft: Draft, policy: Policy) -> Decision:
@@ -61,7 +60,8 @@ def note_unreadable(command: ReportUnreadable, draft: Draft, policy: Policy) -> 
             subject=f"{command.source}: {command.reason}",
         )
     elif not draft.case.is_live:
-        draft.add(e.CaseReopened, reason="unreadable_again")
+        review_at = draft.now + policy.operations_review
+        draft.add(e.CaseReopened, reason="unreadable_again", review_at=review_at)
     draft.add(e.OperationsNoted, position=command.position, count=draft.current.count + 1)
     return draft.decision()
 

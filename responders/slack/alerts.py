@@ -18,6 +18,10 @@ from responders.slack.escape import mrkdwn
 from schemas.events import CaseKind
 
 AT_RISK: Final = "at_risk"
+REMINDER: Final = "reminder"
+HOLDER: Final = "holder"
+CHANNEL: Final = "channel"
+_MACHINES: Final = {"webhook": "a webhook", "mail": "mail", "bot": "a bot"}
 STEP: Final = "step"
 REOPENED: Final = "reopened"
 
@@ -36,34 +40,57 @@ def alert_of(
 
 def who_is_told(intent: Intent, case: Case, config: SlackConfig) -> str:
     """Return whom an alert is for, as mentions where Slack ids are configured."""
-    if intent.subject == AT_RISK:
-        if case.claim is None:
-            return "Nobody holds it. "
-        user = slack_user(case.claim.holder)
-        return f"<@{user}>: " if user else f"{wording.person(case.claim.holder)}: "
+    if intent.subject in {AT_RISK, REMINDER} or intent.notify == HOLDER:
+        return _holder(case)
     if not intent.notify:
         return ""
     members = config.groups.get(intent.notify, ())
     group = mrkdwn(intent.notify, 60)
+    if not members and intent.notify == CHANNEL:
+        return "For everybody in this channel. "
+    if not members and (machine := _machine(intent.notify)):
+        return f"*{group}* is told by {machine}. "
     if not members:
         return f"For *{group}* (no one in Slack is configured for it). "
     names = " ".join(f"<!subteam^{one}>" if one.startswith("S") else f"<@{one}>" for one in members)
     return f"*{group}*: {names} "
 
 
-def _head(subject: str, case: Case) -> str:
+def _holder(case: Case) -> str:
+    if case.claim is None:
+        return "Nobody holds it. "
+    user = slack_user(case.claim.holder)
+    return f"<@{user}>: " if user else f"{wording.person(case.claim.holder)}: "
+
+
+def _machine(notify: str) -> str:
+    return next((words for kind, words in _MACHINES.items() if notify.startswith(kind)), "")
+
+
+def _head(subject: str, case: Case) -> str:  # noqa: PLR0911 - one row a subject
     state, due = wording.deadline(case)
     when = wording.date(due) if due is not None else ""
     if subject == AT_RISK:
         return f"⚠️ *At risk*: an answer is due {when}." if when else "✅ *Answered meanwhile*."
+    if subject == REMINDER:
+        return _reminder(case)
     if subject == REOPENED:
         until = f" An answer is due {when}." if when else ""
         return f"🔁 *Open again*: the author has written.{until}"
     if case.kind is CaseKind.OPERATIONS:
         return f"🛠 *Still open*: {case.count} records could not be read."
+    if case.is_exhausted and when:
+        return f"🚨 *Still unanswered*: everybody was told; an answer was due {when}."
     if state is wording.Deadline.BREACHED:
         return f"🔴 *Deadline missed*: an answer was due {when}."
     return f"📣 *Escalated*: an answer is due {when}." if when else "✅ *Answered meanwhile*."
+
+
+def _reminder(case: Case) -> str:
+    if case.claim is None:
+        return "⏰ *Back in its queue*: no reply has come."
+    until = wording.date(case.claim.lease_until, "{time}")
+    return f"⏰ *Still yours?* Without a reply it goes back to its queue at {until}."
 
 
 def _todo(subject: str, case: Case) -> str:

@@ -73,6 +73,8 @@ class Memo:
     covers: tuple[str, ...]
     network: str
     direct: bool
+    fence: int | None = None
+    """The claim that whoever opened it held then; None: they held none."""
 
     def dump(self) -> str:
         """Write it for `private_metadata` (at most 3000 characters)."""

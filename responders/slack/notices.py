@@ -46,6 +46,10 @@ REFUSALS: Final = {
     e.Refusal.UNKNOWN_MENTION: "that message is not part of this case",
     e.Refusal.NOT_IN_FUTURE: "that time has passed",
     e.Refusal.EMPTY_REPLY: "the reply has no words",
+    e.Refusal.STALE_CLAIM: "your claim had ended, and somebody has held the case since; please look"
+    " at the card again",
+    e.Refusal.SNOOZED_TOO_OFTEN: "this query was put aside as often as it may be; please reply, or"
+    " release the case",
 }
 """`already_claimed` names the holder; `same_key_other_body` is the same click heard twice."""
 

@@ -204,5 +204,10 @@ def _resolved(case: Case) -> str:
 def _ladder(case: Case) -> str:
     if case.ladder is None or not case.is_live:
         return ""
-    again = "everybody was told; again" if case.ladder.exhausted else "the next person is told"
-    return f"📣 {again} {date(case.ladder.next_step_at)}"
+    at = date(case.ladder.next_step_at)
+    if case.is_exhausted:
+        return f"🚨 everybody was told; again {at}"
+    steps = case.ladder.steps
+    if case.ladder.next_step < len(steps):
+        return f"📣 {mrkdwn(steps[case.ladder.next_step].name, NAME_MAX)} is told {at}"
+    return f"📣 the next person is told {at}"

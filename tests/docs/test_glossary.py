@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 
 GLOSSARY = (Path(__file__).parents[2] / "docs" / "glossary.md").read_text(encoding="utf-8")
-MODULES = ("base", "mentions", "triage", "commands", "events", "topics", "envelope")
+MODULES = (
+    "base",
+    "stamped",
+    "mentions",
+    "triage",
+    "commands",
+    "claims",
+    "effects",
+    "events",
+    "topics",
+    "envelope",
+)
 
 
 def public_classes(module: str) -> list[str]:

@@ -21,7 +21,7 @@ from tests.simulation.reader import Body, Reader, View
 from tests.simulation.stage import History
 from tests.simulation.world import MINUTE, SECOND, START
 
-_ALERTING = ("case.at_risk", "case.escalated", "case.reopened")
+_ALERTING = ("case.at_risk", "case.escalated", "case.reminded", "case.reopened")
 _GRACE = timedelta(minutes=6)
 _SETTLING_MS = 10_000
 _SKEW = 15 * SECOND

@@ -115,6 +115,8 @@ async def _open(desk: Desk, opener: Opener, ack: AsyncAck, body: Mapping[str, An
         covers=click.pressed.covers(case),
         network=case.network,
         direct=case.visibility is Visibility.DIRECT,
+        # A form opens only if nobody else holds the case.
+        fence=case.claim.fence if case.claim is not None else None,
     )
     try:
         channel = await desk.client.channel(click.channel)

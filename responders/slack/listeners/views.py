@@ -88,7 +88,13 @@ def _reply(memo: m.Memo, view: dict[str, Any], envelope: dict[str, Any]) -> Comm
             block="reply", message=f"{length} of {limit.characters} characters: {over} too many."
         )
     asked = m.values_of(view, m.EXPECTS, "choice").get("selected_options") or []
-    return ReplyToCase(**envelope, text=text, covers=memo.covers, expects_answer=bool(asked))
+    return ReplyToCase(
+        **envelope,
+        text=text,
+        covers=memo.covers,
+        expects_answer=bool(asked),
+        fence=memo.fence,
+    )
 
 
 def _resolve(memo: m.Memo, view: dict[str, Any], envelope: dict[str, Any]) -> Command | Invalid:

@@ -54,6 +54,7 @@ def test_claim_that_is_not_used_expires() -> None:
     story.hear(a_mention())
     story.command(c.ClaimCase)
     story.next_step()
+    story.next_step()
     assert types(story.events)[-1] == "case.released"
     assert story.current.claim is None
 

@@ -20,7 +20,7 @@ from careline.ledger.store import key
 from schemas import commands as c
 from schemas.topics import CASES_COMMANDS
 from tests.support.ledger import PARTITIONS, LedgerWorld, until
-from tests.support.stories import ANA, a_mention, an_own_post
+from tests.support.stories import ANA, BEN, a_mention, an_own_post
 
 QUICK = ExecutorSettings(
     request_timeout=0.3, landing=0.2, search_every=0.1, blocked_pause=0.1, reported_pause=0.5
@@ -244,6 +244,28 @@ async def test_a_reply_is_not_attempted_once_somebody_else_answered(world: Ledge
         await until(lambda: no_effects(world, "x:acme"))
     assert far.calls == 0
     assert (await world.only_case()).reply is None
+
+
+async def test_a_reply_is_not_attempted_once_somebody_else_holds_the_case(
+    world: LedgerWorld,
+) -> None:
+    far = FarSide()
+    case = await a_requested_reply(world)
+    facts: dict[str, Any] = {"case_id": case.case_id, "issued_at": datetime.now(UTC)}
+    await world.command(c.ReleaseCase(command_id="let go", actor=ANA, **facts))
+    await world.command(c.ClaimCase(command_id="take", actor=BEN, **facts))
+    await world.pump()
+    (found,) = await pending(world, "x:acme")
+    assert found.intent.fence == 1
+    refused = await Effects(world.ledger, "x:acme").attempt(found, hold=1)
+    assert refused == NotNow("cancelled", "Ben holds the case now")
+    async with running(world, far, executor="x:acme", settings=NETWORK):
+        await until(lambda: no_effects(world, "x:acme"))
+    case = await world.only_case()
+    assert far.calls == 0
+    assert case.reply is None
+    assert case.claim is not None
+    assert (case.claim.holder, case.claim.fence) == (BEN, 2)
 
 
 async def test_a_reply_is_not_attempted_after_its_time(world: LedgerWorld) -> None:

@@ -10,7 +10,7 @@ from careline.domain.case import CaseStatus
 from careline.runtime.embedded_kafka import EmbeddedKafka
 from careline.sandbox.slack import people
 from responders.slack import buttons as b
-from schemas.commands import Actor, ActorKind, Outcome, RecordOutcome
+from schemas.commands import Actor, ActorKind, Outcome, RecordOutcome, ReplyToCase
 from schemas.mentions import Visibility
 from tests.responders.slack.builders import SECRET_WORDS, a_mention, a_triage
 from tests.responders.slack.floor import Floor, seen, words
@@ -165,6 +165,20 @@ async def test_a_reply_that_was_not_sent_names_its_holder_in_the_thread(floor: F
         assert "*not sent*: the author blocks @acme" in words(note)
         assert f"<@{floor.ana}>" in words(note)
         await seen(lambda: "🕒 due" in words(card) and "🙋 Claimed" in words(card))
+
+
+async def test_a_reply_names_the_claim_under_which_it_was_written(floor: Floor) -> None:
+    async with floor.responder():
+        await floor.world.hear(a_mention(at=fresh()), a_triage())
+        card = await floor.card()
+        await floor.case(lambda case: case.card is not None)
+        assert (await floor.press(card, b.CLAIM)).ok
+        await floor.case(lambda case: case.claim is not None)
+        view = await floor.open(card, b.REPLY)
+        assert (await floor.submit(view, {"reply": {"text": "Hello!"}})).ok
+        (command,) = await floor.commands("reply")
+        assert isinstance(command, ReplyToCase)
+        assert command.fence == 1
 
 
 async def test_a_too_long_or_empty_reply_is_objected_to_in_the_form(floor: Floor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -18,7 +19,7 @@ from responders.slack.commanding import Commands, NotStored, agent, command_id, 
 from responders.slack.notices import refusal_text
 from schemas.commands import Actor, ActorKind, ClaimCase
 from schemas.envelope import Packed
-from schemas.events import Refusal
+from schemas.events import FrozenStep, Refusal
 from tests.responders.slack.builders import (
     ANA,
     BEN,
@@ -72,7 +73,61 @@ def test_a_group_without_people_is_named_and_pings_nobody() -> None:
     assert pings["targets"] == []
 
 
-@pytest.mark.parametrize("subject", ["at_risk", "step", "reopened", "unheard_of"])
+def test_a_reminder_asks_the_holder_and_says_until_when() -> None:
+    shown, pings = alert(Story().claimed(), "reminder", "holder")
+    assert "⏰ *Still yours?* Without a reply it goes back to its queue at <!date^" in shown
+    assert pings["targets"] == ["U0ANA"]
+
+
+def test_a_reminder_that_nobody_needs_any_more_pings_nobody() -> None:
+    shown, pings = alert(Story(), "reminder", "holder")
+    assert "⏰ *Back in its queue*" in shown
+    assert pings["targets"] == []
+
+
+def test_a_step_may_remind_whoever_holds_the_case() -> None:
+    shown, pings = alert(Story().claimed(), "step", "holder")
+    assert "📣 *Escalated*" in shown
+    assert pings["targets"] == ["U0ANA"]
+    assert "Nobody holds it" in alert(states()["breached"], "step", "holder")[0]
+
+
+@pytest.mark.parametrize(
+    ("notify", "words"),
+    [
+        ("channel", "For everybody in this channel."),
+        ("webhook:pager", "*webhook:pager* is told by a webhook."),
+        ("mail:boss", "*mail:boss* is told by mail."),
+        ("bot:helper", "*bot:helper* is told by a bot."),
+    ],
+)
+def test_a_step_that_names_no_group_says_how_it_is_told(notify: str, words: str) -> None:
+    shown, pings = alert(states()["breached"], "step", notify)
+    assert words in shown
+    assert (pings["targets"], pings["broadcast"]) == ([], 0)
+
+
+def test_a_group_may_be_called_channel() -> None:
+    shown, pings = alert(states()["breached"], "step", "channel", groups={"channel": ("U0BEN",)})
+    assert "*channel*: <@U0BEN>" in shown
+    assert pings["targets"] == ["U0BEN"]
+
+
+def test_the_alarm_of_an_exhausted_ladder_says_that_everybody_was_told() -> None:
+    shown, _ = alert(states()["exhausted"], "step", "manager")
+    assert "🚨 *Still unanswered*: everybody was told; an answer was due <!date^" in shown
+
+
+def test_the_next_step_is_named_on_the_card() -> None:
+    step = FrozenStep(name="duty <!channel> lead", notify="lead", after=timedelta(0))
+    story = states()["breached"]
+    assert story.case.ladder is not None
+    ladder = replace(story.case.ladder, next_step=0, steps=(step,))
+    line = wording.status_line(replace(story.case, ladder=ladder))
+    assert "📣 duty &lt;!channel&gt; lead is told <!date^" in line
+
+
+@pytest.mark.parametrize("subject", ["at_risk", "reminder", "step", "reopened", "unheard_of"])
 @pytest.mark.parametrize("name", states())
 def test_an_alert_on_any_state_quotes_nobody_and_pings_no_channel(name: str, subject: str) -> None:
     shown, pings = alert(states()[name], subject, "backup")
