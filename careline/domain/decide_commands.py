@@ -265,7 +265,7 @@ def _settle(command: c.SettleReply, draft: Draft, policy: Policy) -> e.Refusal |
     if reply.state is not ReplyState.UNSETTLED:
         return e.Refusal.REPLY_IN_FLIGHT
     if command.sent:
-        delivered(draft, "", policy)
+        delivered(draft, reply, "", policy)
     else:
         dropped(draft, reply.effect_id, "not sent, says a person", policy)
     return None

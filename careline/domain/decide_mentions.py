@@ -11,7 +11,7 @@ import hashlib
 import re
 from datetime import datetime
 
-from careline.domain.case import Case, CaseStatus, Line, Obligation, Order
+from careline.domain.case import Case, CaseStatus, Line, Obligation, Order, ReplyInFlight
 from careline.domain.draft import Cause, Decision, Draft
 from careline.domain.policy import Policy
 from careline.domain.routing import queue_of
@@ -259,7 +259,7 @@ def decide_brand_post(  # noqa: PLR0913 - the facts of one decision
     brand = Actor(kind=ActorKind.BRAND, id=post.account)
     draft = Draft(case, case_id=case.case_id, cause=cause, now=now, actor=brand)
     if case.reply is not None and text_digest(post.text) == case.reply.text_sha256:
-        delivered(draft, post.native_id, policy)
+        delivered(draft, case.reply, post.native_id, policy)
         return draft.decision()
     covers = tuple(found.mention_id for found in case.open_obligations if found.order <= target)
     known_up_to = case.answered_up_to
@@ -271,11 +271,8 @@ def decide_brand_post(  # noqa: PLR0913 - the facts of one decision
     return draft.decision(line=new_line)
 
 
-def delivered(draft: Draft, native_id: str, policy: Policy) -> None:
+def delivered(draft: Draft, reply: ReplyInFlight, native_id: str, policy: Policy) -> None:
     """Take over that the reply in flight is on the network: it answers what it covers."""
-    reply = draft.current.reply
-    if reply is None:
-        return
     draft.add(
         e.ReplyDelivered,
         effect_id=reply.effect_id,

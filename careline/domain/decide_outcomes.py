@@ -51,7 +51,7 @@ def _reply(command: RecordOutcome, draft: Draft, policy: Policy) -> Decision:
         return draft.refuse(command.type, e.Refusal.ALREADY_SETTLED)
     match command.outcome:
         case Outcome.DONE:
-            delivered(draft, command.native_id, policy)
+            delivered(draft, reply, command.native_id, policy)
         case Outcome.UNSETTLED:
             unsettled(draft, reply.effect_id, command.reason, policy)
         case _:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
 from careline.domain.case import Case, CaseStatus, Claim, Line
@@ -120,12 +120,9 @@ class Draft:
         if case.open_obligations or case.reply is not None or not case.is_live:
             return
         if disposition is Disposition.ANSWERED:
-            if case.status not in (CaseStatus.ANSWERED, CaseStatus.WAITING):
-                follow_up: timedelta = policy.follow_up
-                self.add(
-                    e.CaseAnswered, waiting_for_author=waiting, follow_up_at=self.now + follow_up
-                )
-                self.move(stopping(self.current, now=self.now, policy=policy))
+            follow_up_at = self.now + policy.follow_up
+            self.add(e.CaseAnswered, waiting_for_author=waiting, follow_up_at=follow_up_at)
+            self.move(stopping(self.current, now=self.now, policy=policy))
         else:
             self.add(e.CaseResolved, disposition=disposition)
 

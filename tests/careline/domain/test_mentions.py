@@ -229,3 +229,11 @@ def test_no_event_carries_a_customers_words() -> None:
     story.hear(mention)
     story.hear(an_edit(mention, text="SECRETWORD again"))
     assert "SECRETWORD" not in "".join(event.model_dump_json() for event in story.events)
+
+
+def test_revisions_that_are_digests_have_no_order_and_the_last_one_heard_wins() -> None:
+    story = Story()
+    mention = a_mention()
+    story.hear(an_edit(mention, revision="f00dfeed0123"))
+    story.hear(an_edit(mention, revision="000000000001"))
+    assert story.current.obligations[0].revision == "000000000001"
