@@ -8,47 +8,24 @@ or an unreadable duration is one clear error that says where it stands. Secrets 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from careline.domain.policy import DEFAULT_LADDER, FIRST_RESPONSE, LadderStep, Policy
+from careline.domain.routing import queue_of
+from careline.policy_file import ServiceLevels
 from careline.runtime.errors import ConfigurationError
-from schemas.triage import Priority
+from schemas.mentions import Visibility
 
-_UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION: Final = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*$")
 _NETWORKS: Final = ("x",)
 _USER_GROUP: Final = re.compile(r"^S[A-Z0-9]{6,}$")
-
-
-def read_duration(value: object) -> object:
-    """Read `90s`, `15m`, `1.5h` or `2d`; anything else is left to be refused."""
-    if not isinstance(value, str):
-        return value
-    found = _DURATION.match(value)
-    if found is None:
-        message = f"{value!r} is no duration: write 90s, 15m, 4h or 2d"
-        raise ValueError(message)
-    return timedelta(seconds=float(found.group(1)) * _UNITS[found.group(2)])
-
-
-def write_duration(value: timedelta) -> str:
-    """Write a duration in the largest unit that fits."""
-    seconds = value.total_seconds()
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g}{unit}"
-    return f"{seconds:g}s"
-
-
-Duration = Annotated[
-    timedelta, BeforeValidator(read_duration), PlainSerializer(write_duration, return_type=str)
-]
+_EVERYBODY_HAS: Final = ("holder", "channel")
+"""Whom a step of the ladder may tell without a group of that name."""
+_OTHER_PATHS: Final = ("webhook", "mail", "bot")
+"""How the names of those begin whom a step tells elsewhere than in Slack."""
 
 
 class _Part(BaseModel):
@@ -86,50 +63,6 @@ class Person(_Part):
     """The Slack user id, such as U012AB3CD."""
     roles: tuple[str, ...] = ()
     """`lead` may say whether a reply of unknown outcome was sent."""
-
-
-class Step(_Part):
-    """One step of the escalation ladder."""
-
-    name: str
-    notify: str
-    after: Duration
-
-
-class ServiceLevels(_Part):
-    """How soon a first response is due, and who is told when it is not."""
-
-    targets: Mapping[Priority, Duration] = Field(default_factory=lambda: dict(FIRST_RESPONSE))
-    at_risk_share: float = Field(default=0.75, gt=0, lt=1)
-    ladder: tuple[Step, ...] = tuple(
-        Step(name=step.name, notify=step.notify, after=step.after) for step in DEFAULT_LADDER
-    )
-    repeat_every: Duration = timedelta(hours=1)
-    lease: Duration = timedelta(minutes=30)
-    reply_valid_for: Duration = timedelta(hours=1)
-    follow_up: Duration = timedelta(hours=72)
-    reopen_window: Duration = timedelta(hours=72)
-    operations_review: Duration = timedelta(hours=1)
-    snooze_at_most: Duration = timedelta(hours=24)
-
-    def policy(self, partitions: int) -> Policy:
-        """Return the policy that the domain decides by."""
-        return Policy(
-            first_response={**FIRST_RESPONSE, **self.targets},
-            at_risk_share=self.at_risk_share,
-            ladder=tuple(
-                LadderStep(name=step.name, notify=step.notify, after=step.after)
-                for step in self.ladder
-            ),
-            repeat_every=self.repeat_every,
-            lease=self.lease,
-            reply_valid_for=self.reply_valid_for,
-            follow_up=self.follow_up,
-            reopen_window=self.reopen_window,
-            operations_review=self.operations_review,
-            snooze_at_most=self.snooze_at_most,
-            partitions=partitions,
-        )
 
 
 class CarelineConfig(_Part):
@@ -196,18 +129,40 @@ class CarelineConfig(_Part):
             for name in members
             if name not in self.people and not _USER_GROUP.match(name)
         ]
-        found += [
-            f"service_levels.ladder: no group is called {step.notify!r}"
-            for step in self.service_levels.ladder
-            if self.groups and step.notify not in self.groups
-        ]
-        return found
+        return [*found, *self._hanging(), *self.service_levels.problems()]
+
+    def _hanging(self) -> Iterator[str]:
+        """Yield what the service levels name outside of themselves and nothing defines."""
+        levels = self.service_levels
+        for step in levels.ladder:
+            told = step.notify in _EVERYBODY_HAS or step.notify.startswith(_OTHER_PATHS)
+            if self.groups and step.notify not in self.groups and not told:
+                yield f"service_levels.ladder: no group is called {step.notify!r}"
+        handles = {each.handle.lower() for brand in self.brands for each in brand.accounts}
+        queues = {queue_of(handle, each) for handle in handles for each in Visibility}
+        for rule in levels.rules:
+            place = f"service_levels.rules.{rule.name}"
+            for name in rule.account:
+                if name.lower() not in handles:
+                    yield f"{place}: no account is called {name!r}"
+            for name in rule.queue:
+                if name.lower() not in queues:
+                    yield f"{place}: there is no queue {name!r}; there are: {_listed(queues)}"
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names))
 
 
 def load_config(path: Path) -> CarelineConfig:
     """Read and check the file. Raises ConfigurationError that says what is wrong where."""
+    return check_config(read_config(path), path)
+
+
+def read_config(path: Path) -> Any:
+    """Read the YAML, unchecked. Raises ConfigurationError if it is none."""
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigurationError(
             f"{path}: no such file",
@@ -223,25 +178,29 @@ def load_config(path: Path) -> CarelineConfig:
         where = f" in line {mark.line + 1}" if mark is not None else ""
         problem = getattr(error, "problem", None) or "it is not YAML"
         raise ConfigurationError(f"{path}: {problem}{where}", hint="correct the file") from None
-    return check_config(raw, path)
 
 
 def check_config(raw: Any, path: Path) -> CarelineConfig:
     """Return the model of what a file holds; `path` is named in errors."""
-    hint = "see careline.example.yaml for every key"
+    config, problems = examine(raw)
+    if config is None:
+        hint = "see careline.example.yaml for every key"
+        raise ConfigurationError(f"{path}: {'; '.join(problems)}", hint=hint)
+    return config
+
+
+def examine(raw: Any) -> tuple[CarelineConfig | None, list[str]]:
+    """Return the model of what a file holds, or what is wrong with it, each with its place."""
     try:
         config = CarelineConfig.model_validate(raw)
     except ValidationError as error:
-        problems = [
+        return None, [
             f"{'.'.join(map(str, found['loc'])) or 'file'}: "
             f"{found['msg'].removeprefix('Value error, ')}"
             for found in error.errors(include_input=False, include_url=False)
         ]
-    else:
-        problems = config.problems()
-    if problems:
-        raise ConfigurationError(f"{path}: {'; '.join(problems)}", hint=hint)
-    return config
+    problems = config.problems()
+    return (None if problems else config), problems
 
 
 def write_config(config: CarelineConfig, path: Path) -> None:

@@ -16,15 +16,8 @@ from careline.cli.demo.chronicle import Chronicle
 from careline.cli.demo.narrator import Narrator
 from careline.cli.demo.people import People
 from careline.cli.sandbox_process import Furniture, SandboxProcess
-from careline.config import (
-    Account,
-    Brand,
-    CarelineConfig,
-    Channels,
-    Person,
-    ServiceLevels,
-    Step,
-)
+from careline.config import Account, Brand, CarelineConfig, Channels, Person
+from careline.policy_file import ServiceLevels, Step
 from careline.sandbox.slack.model import made_id
 from schemas import events as e
 from schemas.triage import Priority
