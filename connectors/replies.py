@@ -185,7 +185,7 @@ class ReplyDesk:
                 async for batch in self._events.batches():
                     for record in batch:
                         await self._look_at(record)
-                    await self._events.commit(batch)
+                    self._events.done(batch)
             except RetryableError as error:
                 _log.warning("replies are not woken by events", reason=error.message)
                 await asyncio.sleep(_PAUSE_S)

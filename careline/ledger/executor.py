@@ -50,6 +50,7 @@ _log = structlog.get_logger(__name__)
 _LATEST_CALL_S: Final = 2.0
 """Between the recorded attempt and its call; a later call might overlap with somebody's search."""
 _NOT_IN_LOG_S: Final = 0.02
+_GATHER_S: Final = 0.1
 _POLL_S: Final = 1.0
 _IN_HAND: Final = 16
 """How many times `at_once` may stand in line in memory; the rest waits in the ledger."""
@@ -190,10 +191,13 @@ class Executor:
                     if not await self._searched(pending, case):
                         return
             lane = self._lanes[self._performer.lane(pending.intent, case)]
+            waited = lane.locked() or self._at_once.locked()
             async with lane, self._at_once:
-                # It may have changed while this effect stood in line.
-                latest = await self._ledger.read_case(pending.intent.case_id)
-                await self._next_step(pending, latest or case)
+                if waited:  # it may have changed while this effect stood in line
+                    case = await self._ledger.read_case(pending.intent.case_id) or case
+                called = await self._next_step(pending, case)
+            if called is not None:
+                await self._take_over(pending, *called)
         except RetryableError as error:
             _log.warning("effect left for later", effect=pending.effect_id, reason=str(error))
         except Exception as error:  # noqa: BLE001 - the task supervisor: one effect stops no other
@@ -201,7 +205,8 @@ class Executor:
         finally:
             self._in_hand.discard(pending.effect_id)
 
-    async def _next_step(self, pending: PendingEffect, case: Case) -> None:
+    async def _next_step(self, pending: PendingEffect, case: Case) -> tuple[int, Report] | None:
+        """Attempt it; return the attempt's number and what came of the call, if one was made."""
         started = self._clock.monotonic()
         attempt = await self.effects.attempt(pending, hold=self._settings.wait)
         match attempt:
@@ -210,10 +215,10 @@ class Executor:
             case Attempt() if self._clock.monotonic() - started > _LATEST_CALL_S:
                 await self.effects.defer(pending, 0, attempts=attempt.number)
             case Attempt():
-                report = await self._called(pending, case, attempt)
-                await self._take_over(pending, attempt.number, report)
+                return attempt.number, await self._called(pending, case, attempt)
             case _:
                 assert_never(attempt)
+        return None
 
     async def _called(self, pending: PendingEffect, case: Case, attempt: Attempt) -> Report:
         try:
@@ -331,5 +336,9 @@ class Executor:
             time=command.issued_at,
             key=command.case_id,
         )
+        # Nobody waits for an outcome: those of one moment share a request, a batch, a commit.
+        now = self._clock.monotonic()
+        await self._clock.sleep(_GATHER_S - now % _GATHER_S)
         await self._producer.send(CASES_COMMANDS.name, pending.shard, packed)
-        await self.effects.hold(pending, self._settings.reported_pause)
+        if outcome not in {Outcome.DONE, Outcome.REFUSED}:  # after a call its attempt still holds
+            await self.effects.hold(pending, self._settings.reported_pause)

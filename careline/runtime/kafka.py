@@ -8,6 +8,8 @@ and in `kafka_producer`, once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +17,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
-from careline.runtime.errors import ConfigurationError
+from careline.runtime.errors import ConfigurationError, RetryableError
 from careline.runtime.kafka_errors import RecordsGone, Unavailable, translated
 from careline.runtime.kafka_producer import Producer
 
@@ -32,6 +34,8 @@ _POLL_MS: Final = 500
 _FETCH_WAIT_MS: Final = 100
 """The embedded broker lets it pass even when a record comes; a real one does not."""
 _READ_TIMEOUT_S: Final = 30.0
+_COMMIT_EVERY_S: Final = 1.0
+_LAST_COMMIT_S: Final = 2.0
 
 _log = structlog.get_logger(__name__)
 
@@ -142,7 +146,11 @@ class LogReader:
 
 
 class GroupReader:
-    """A member of a consumer group that commits by hand, after the work: at least once."""
+    """A member of a consumer group that commits after the work: at least once.
+
+    What is `done` is committed about once a second and at the end, not batch by batch: each commit
+    is a write of the broker's own log, and cost a responder half of its work.
+    """
 
     def __init__(
         self,
@@ -161,6 +169,8 @@ class GroupReader:
         self._topic = topic
         self._group = group
         self._consumer: AIOKafkaConsumer | None = None
+        self._done: dict[TopicPartition, int] = {}
+        self._committed_at = 0.0
 
     async def start(self) -> None:
         """Join the group. Raises ``Unavailable``."""
@@ -180,7 +190,11 @@ class GroupReader:
         )
 
     async def stop(self) -> None:
-        """Leave the group. Stopping twice is harmless."""
+        """Commit what is done, if the broker answers soon, and leave the group; twice is harmless."""
+        if self._consumer is not None and self._done:
+            with contextlib.suppress(RetryableError, KafkaError, TimeoutError):
+                async with asyncio.timeout(_LAST_COMMIT_S):
+                    await self._commit()
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             await consumer.stop()
@@ -200,18 +214,24 @@ class GroupReader:
             records = [_record(one) for each in found.values() for one in each]
             if records:
                 yield records
+            if self._done and time.monotonic() - self._committed_at >= _COMMIT_EVERY_S:
+                await self._commit()
 
-    async def commit(self, records: Sequence[Record]) -> None:
-        """Commit that these records, and all before them in their partitions, are dealt with.
+    def done(self, records: Sequence[Record]) -> None:
+        """Take note that these records, and all before them in their partitions, are dealt with."""
+        for record in records:
+            where = TopicPartition(record.topic, record.partition)
+            self._done[where] = max(self._done.get(where, 0), record.offset + 1)
+
+    async def _commit(self) -> None:
+        """Commit what is done.
 
         The commit of a partition that moved away fails; its new owner reads those records again.
         """
         if self._consumer is None:
             return
-        offsets: dict[TopicPartition, int] = {}
-        for record in records:
-            where = TopicPartition(record.topic, record.partition)
-            offsets[where] = max(offsets.get(where, 0), record.offset + 1)
+        offsets, self._done = self._done, {}
+        self._committed_at = time.monotonic()
         try:
             with translated(self._topic):
                 await self._consumer.commit(offsets)

@@ -1,6 +1,6 @@
 """Follows `cases.events.v1` as one consumer group, through outages.
 
-Promise: each batch is handled, then committed: at least once. An outage of Kafka ends nothing; the
+Promise: each batch is handled, then done with: at least once. An outage of Kafka ends nothing; the
 reader is made anew until it answers.
 """
 
@@ -47,7 +47,7 @@ class Follower:
                 self._reader = reader
                 async for batch in reader.batches():
                     await handle(batch)
-                    await reader.commit(batch)
+                    reader.done(batch)
             except RetryableError as error:
                 _log.warning("log not followed, trying again", group=self._group, code=error.code)
             finally:
