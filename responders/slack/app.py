@@ -201,7 +201,7 @@ def _responder(
         notices=Notices(client, ledger, clock),
         sweeper=sweeper,
         waking=waking,
-        telling=Follower(config.kafka, f"{GROUP}-notices", clock),
+        telling=Follower(config.kafka, f"{GROUP}-notices", clock, gather=True),
         woken=_Woken(),
     )
 

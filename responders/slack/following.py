@@ -24,8 +24,9 @@ _log = structlog.get_logger(__name__)
 class Follower:
     """One member of a group that reads the log of record."""
 
-    def __init__(self, bootstrap: str, group: str, clock: Clock) -> None:
-        """Remember whom to follow as what."""
+    def __init__(self, bootstrap: str, group: str, clock: Clock, *, gather: bool = False) -> None:
+        """Remember whom to follow as what, and whether a quarter of a second matters."""
+        self._gather = gather
         self._bootstrap = bootstrap
         self._group = group
         self._clock = clock
@@ -40,7 +41,11 @@ class Follower:
         """Hand every batch over, then commit it; until closed."""
         while not self._closing:
             reader = GroupReader(
-                self._bootstrap, CASES_EVENTS.name, self._group, client_id=self._group
+                self._bootstrap,
+                CASES_EVENTS.name,
+                self._group,
+                client_id=self._group,
+                gather=self._gather,
             )
             try:
                 await reader.start()
