@@ -33,7 +33,9 @@ def well_formed(text: str) -> str:
 
 
 def _clean(value: object) -> object:
-    return well_formed(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return value if value.isascii() else well_formed(value)
 
 
 UtcDatetime = Annotated[AwareDatetime, AfterValidator(_to_utc)]

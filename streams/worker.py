@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from typing import Any
 
 import faust
@@ -50,6 +51,7 @@ def run_worker(config: WorkerConfig, *, triager: Triager | None = None) -> int:
     check(app)
     worker = _Worker(app, engine, drain=drain, loop=loop)
     _quieten_collector()
+    _share_the_processor()
     code: object = 0
     try:
         worker.execute_from_commandline()
@@ -133,6 +135,15 @@ def _quieten_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 10, 20)
+
+
+def _share_the_processor() -> None:
+    """Let the consumer's thread, the triager's and the loop wait half a millisecond for each other.
+
+    By default a thread that wants to run waits for 5 ms while another one computes: a mention
+    changes threads six times on its way.
+    """
+    sys.setswitchinterval(0.0005)
 
 
 def _use_uvloop() -> None:

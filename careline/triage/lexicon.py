@@ -40,15 +40,32 @@ class _Step(NamedTuple):
     stem: bool
 
 
+_Phrase = tuple[tuple[_Step, ...], Sign]
+
+
 @dataclass(slots=True)
 class Entry:
     """All that a word may mean, alone or as the first of a phrase."""
 
     signs: tuple[Sign, ...] = ()
-    phrases: tuple[tuple[tuple[_Step, ...], Sign], ...] = ()
+    phrases: tuple[_Phrase, ...] = ()
     feeling: int = 0
     negates: bool = False
     intensifies: bool = False
+    exact: dict[str, list[_Phrase]] = field(init=False)
+    """Phrases by their second word; nearly all words are followed by none of them."""
+    loose: list[_Phrase] = field(init=False)
+    """Phrases whose second word is a stem or may come later."""
+
+    def __post_init__(self) -> None:
+        """Sort the phrases by how their second word is found."""
+        self.exact, self.loose = {}, []
+        for phrase in self.phrases:
+            second = phrase[0][0]
+            if second.gap or second.stem:
+                self.loose.append(phrase)
+            else:
+                self.exact.setdefault(second.word, []).append(phrase)
 
     def __add__(self, other: Entry) -> Entry:
         """Join two meanings of one word."""
@@ -87,13 +104,11 @@ class Lexicon:
         at = start + 1
         if at >= len(tokens):
             return ()
-        follower = tokens[at]
-        # Nearly all phrases fail at their second word: no call for those.
-        return [
-            sign
-            for steps, sign in entry.phrases
-            if (steps[0].gap or follower.startswith(steps[0].word)) and _follows(tokens, at, steps)
-        ]
+        found = entry.exact.get(tokens[at])
+        if found is None and not entry.loose:
+            return ()
+        wanted = entry.loose if found is None else found + entry.loose
+        return [sign for steps, sign in wanted if _follows(tokens, at, steps)]
 
     def _look_up(self, token: str) -> Entry:
         found = self.words.get(token, NOTHING)
