@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,10 +26,8 @@ from careline.runtime.errors import ConfigurationError
 from careline.runtime.log import configure_logging
 from careline.runtime.redis import assert_durable, connect
 from careline.settings import Settings, speed_of
-from schemas.commands import Command
-from schemas.envelope import Packed
 from schemas.mentions import Visibility
-from schemas.topics import CASES_COMMANDS, TOPICS
+from schemas.topics import TOPICS
 
 if TYPE_CHECKING:
     from connectors.config import ConnectorsConfig
@@ -279,60 +277,3 @@ def check_readable(file: Path) -> None:
 def run_replay(settings: Settings, config: CarelineConfig) -> int:
     """Publish the posts of a file and return the exit code. Raises ConfigurationError."""
     return run_role(CONNECTOR_REPLAY, settings, config)
-
-
-async def rebuild(
-    settings: Settings, config: CarelineConfig, *, tell: Callable[[str], None]
-) -> int:
-    """Recover every shard that is not healthy, as a worker does; return how many there were."""
-    from careline.ledger.apply import Applier  # noqa: PLC0415 - as above
-    from careline.ledger.quarantine import Quarantine  # noqa: PLC0415 - as above
-    from careline.ledger.recovery import recover  # noqa: PLC0415 - as above
-    from careline.ledger.store import Ledger  # noqa: PLC0415 - as above
-    from careline.runtime.kafka import LogReader, Producer  # noqa: PLC0415 - as above
-    from careline.triage.rules import RuleTriager  # noqa: PLC0415 - as above
-    from streams.cases import missed_by_triage  # noqa: PLC0415 - as above
-    from streams.triage import TriageStage  # noqa: PLC0415 - as above
-
-    await topics_admin.require_topics(topics_on_broker(settings))
-    await _require_ledger(settings)
-    told = worker_config(settings, config)
-    producer = Producer(told.bootstrap, client_id="careline-rebuild")
-    reader = LogReader(told.bootstrap, client_id="careline-rebuild")
-    client = connect(settings.redis.url.get_secret_value())
-    quarantine = Quarantine(producer, told.partitions)
-    triage = TriageStage(
-        RuleTriager(),
-        producer,
-        quarantine,
-        partitions=told.partitions,
-        budget=told.triage_budget,
-        budget_each=told.triage_budget_each,
-    )
-
-    async def forward(shard: int, _: Command, packed: Packed) -> None:
-        await producer.send(CASES_COMMANDS.name, shard, packed)
-
-    ledger = Ledger(client, partitions=told.partitions)
-    applier = Applier(
-        ledger,
-        policy=told.policy,
-        quarantine=quarantine,
-        forward=forward,
-        missed=missed_by_triage(reader, triage),
-    )
-    recovered = 0
-    async with AsyncExitStack() as stack:
-        stack.callback(triage.close)
-        stack.push_async_callback(client.aclose)
-        await producer.start()
-        stack.push_async_callback(producer.stop)
-        await reader.start()
-        stack.push_async_callback(reader.stop)
-        for shard in range(told.partitions):
-            if (await ledger.fence(shard)).healthy:
-                continue
-            fence = await recover(ledger, shard, producer=producer, reader=reader, applier=applier)
-            recovered += 1
-            tell(f"shard {shard:02d}: epoch {fence.n}")
-    return recovered

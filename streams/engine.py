@@ -19,6 +19,7 @@ import structlog
 from careline.ledger import recovery
 from careline.ledger.apply import Applier
 from careline.ledger.fence import Fence
+from careline.ledger.housekeeping import Housekeeper
 from careline.ledger.outboxes import Sent, drain_once
 from careline.ledger.overdue import overdue
 from careline.ledger.quarantine import Quarantine
@@ -33,6 +34,7 @@ from streams.agent import Body, Drain, add_agent
 from streams.cases import CasesStage, missed_by_triage
 from streams.config import WorkerConfig
 from streams.deadlines import Deadlines
+from streams.housekeeping import Housekeeping
 from streams.outbox import OutboxSender
 from streams.retry import insist
 from streams.shards import Shards
@@ -106,6 +108,9 @@ class Engine(mode.Service):  # type: ignore[misc]
             every=config.deadline_poll,
             others_after=config.overdue_of_others,
         )
+        self._housekeeping = Housekeeping(
+            self._shards, Housekeeper(self._ledger).tidy, self._outbox
+        )
         self._bodies = self._register(app)
         self._watchdog = Watchdog(app, self._bodies, self._shards, self._triage, config=config)
         self._tasks: list[asyncio.Task[None]] = []
@@ -148,6 +153,7 @@ class Engine(mode.Service):  # type: ignore[misc]
         )
         self._supervise("deadlines", self._deadlines.run())
         self._supervise("outbox", self._outbox.run())
+        self._supervise("housekeeping", self._housekeeping.run())
         self._supervise("watchdog", self._watchdog.run())
 
     async def on_stop(self) -> None:

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
 from careline import wiring
-from careline.cli import output
-from careline.config import load_config
+from careline.cli import output, rebuilding
 from careline.ledger.audit import Balance, audit
 from careline.ledger.store import Ledger
 from careline.runtime import topics_admin
@@ -40,15 +40,48 @@ def audit_command(as_json: output.Json = False) -> None:
 
 
 @app.command()
-def rebuild() -> None:
-    """Recover every shard from the log, from nothing if need be. Running workers are held off.
+def rebuild(
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Change nothing: rebuild beside the ledger and compare."),
+    ] = False,
+    shard: Annotated[
+        int | None, typer.Option("--shard", min=0, help="This shard alone; else all of them.")
+    ] = None,
+    scratch: Annotated[
+        str,
+        typer.Option(
+            "--scratch", help="With --verify: an empty Redis to rebuild into; else an own one."
+        ),
+    ] = "",
+    as_json: output.Json = False,
+) -> None:
+    """Make shards anew from Kafka, from nothing. Running workers wait until a shard is whole.
 
-    Example: careline ledger rebuild
+    With --verify nothing is changed: it prints what ledger and log differ in, and exits 1 if they
+    do.
+
+    Example: careline ledger rebuild --verify
     """
     settings = load_settings()
-    config = load_config(settings.config)
-    recovered = asyncio.run(wiring.rebuild(settings, config, tell=output.tell))
-    output.say(f"✓ {recovered} shards recovered")
+    chosen = rebuilding.chosen(shard, settings.kafka.partitions)
+    if not verify:
+        seconds = asyncio.run(rebuilding.rebuild_all(settings, chosen, tell=output.tell))
+        if as_json:
+            output.say_json({"shards": chosen, "seconds": round(seconds, 3)})
+        else:
+            output.say(f"✓ {len(chosen)} shards rebuilt in {seconds:.1f} s")
+        return
+    found = asyncio.run(rebuilding.verify_all(settings, chosen, scratch=scratch, tell=output.tell))
+    total = sum(len(lines) for lines in found.values())
+    if as_json:
+        output.say_json({"differences": {f"{number:02d}": found[number] for number in chosen}})
+    else:
+        for number in chosen:
+            output.say(f"shard {number:02d}: {len(found[number])} differences")
+            for line in found[number]:
+                output.say(f"  ✗ {line}")
+    raise typer.Exit(output.NO if total else output.OK)
 
 
 @asynccontextmanager

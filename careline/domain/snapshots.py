@@ -31,19 +31,25 @@ from schemas.topics import CASES_EVENTS
 EVERY: Final = timedelta(days=30)
 AFTER_CLOSE: Final = timedelta(hours=1)
 """A case that was closed by mistake is opened again within the hour, mostly."""
-KEPT: Final = CASES_EVENTS.retention
-"""How long a closed case stays in the ledger: as long as the log knows of it."""
+KEPT: Final = CASES_EVENTS.retention + timedelta(days=60)
+"""How long a closed case stays in the ledger: until the log has forgotten it for certain.
+
+A broker drops whole segments, so some days late. Were the ledger to forget first, the line's next
+case would get the same id, and a rebuild would take its events for those of the old one.
+"""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _REPLY_PREFIX: Final = "reply:"
 
 
-def is_due(case: Case, *, now: datetime) -> bool:
+def is_due(
+    case: Case, *, now: datetime, every: timedelta = EVERY, after_close: timedelta = AFTER_CLOSE
+) -> bool:
     """Whether the case is to be put into the log as a whole."""
     last = case.snapshotted_at
     if case.is_live:
-        return now - (last or case.opened_at) >= EVERY
+        return now - (last or case.opened_at) >= every
     closed = case.resolved_at or case.last_event_at
-    return (last is None or last < closed) and now - closed >= AFTER_CLOSE
+    return (last is None or last < closed) and now - closed >= after_close
 
 
 def decide_snapshot(case: Case, *, now: datetime) -> Decision:
@@ -56,11 +62,11 @@ def decide_snapshot(case: Case, *, now: datetime) -> Decision:
     return draft.decision()
 
 
-def is_forgettable(case: Case, *, now: datetime) -> bool:
+def is_forgettable(case: Case, *, now: datetime, kept: timedelta = KEPT) -> bool:
     """Whether a closed case is so old that the log has forgotten it too."""
     if case.is_live or case.snapshotted_at is None:
         return False
-    return now - case.last_event_at >= KEPT
+    return now - case.last_event_at >= kept
 
 
 def standing_effects(case: Case, event: e.CaseSnapshotted) -> Iterator[Effect]:

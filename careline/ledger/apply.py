@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -20,7 +20,6 @@ from careline.ledger.batch import Batch
 from careline.ledger.deadlines import fire_due
 from careline.ledger.fence import Fenced, InputGap, LedgerUnavailable, ScriptFailed
 from careline.ledger.items import Item, read_items
-from careline.ledger.quarantine import Quarantine
 from careline.ledger.scripts import Reply
 from careline.ledger.snapshot import Snapshot, snapshot_of
 from careline.ledger.store import Ledger
@@ -39,6 +38,16 @@ Missed = Callable[[int, int, int], Awaitable[Sequence[Record]]]
 """Triages the received offsets (shard, first, last) on the spot; returns triaged records."""
 
 _log = structlog.get_logger(__name__)
+
+
+class Reports(Protocol):
+    """Puts what nobody can read in front of a person (`careline.ledger.quarantine`)."""
+
+    async def report(
+        self, *, source: str, position: str, value: bytes, reason: str, handler: str
+    ) -> None:
+        """Return when nothing of it can be lost any more."""
+        ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,14 +70,14 @@ class Applier:
         ledger: Ledger,
         *,
         policy: Policy,
-        quarantine: Quarantine,
+        quarantine: Reports,
         forward: Forward,
         missed: Missed | None = None,
     ) -> None:
         """Without ``missed``, records that triage passed over raise `InputGap`."""
         self.ledger = ledger
         self.policy = policy
-        self._quarantine = quarantine
+        self.quarantine = quarantine
         self._forward = forward
         self._missed = missed
 
@@ -228,7 +237,7 @@ class Applier:
             return
         await asyncio.gather(
             *(
-                self._quarantine.report(
+                self.quarantine.report(
                     source=item.record.topic,
                     position=f"{item.record.partition}:{item.record.offset}",
                     value=item.record.value or b"",

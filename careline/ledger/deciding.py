@@ -19,12 +19,14 @@ from careline.domain.decide import (
 from careline.domain.draft import Cause, Decision
 from careline.domain.effects import Intent, reply_effect
 from careline.domain.policy import Policy
+from careline.ledger.bare import bared, is_erased, target_of, withdrawn
 from careline.ledger.commits import Commit, Put, commit_of
 from careline.ledger.items import Item
+from careline.ledger.keeping import CAUSES_KEPT
 from careline.ledger.snapshot import Snapshot
-from careline.ledger.store import mention_raw
-from schemas.commands import Command, ReplyToCase
-from schemas.events import CommandRefused, Refusal
+from careline.ledger.store import mention_raw, to_ms
+from schemas.commands import Command, EraseAuthor, ReplyToCase
+from schemas.events import AuthorErased, CommandRefused, Refusal
 from schemas.identity import event_id
 from schemas.mentions import (
     BrandPosted,
@@ -80,8 +82,11 @@ class Decider:
         heard = triaged.heard
         match heard:
             case MentionReceived() | MentionEdited():
+                forgotten = self._is_forgotten(heard)
                 self._store(item, triaged)
-                return None if settled else self._mention(heard, triaged, cause)
+                if settled or (forgotten and self._is_taken_care_of(item, heard, triaged)):
+                    return None
+                return self._mention(heard, triaged, cause)
             case MentionDeleted():
                 self._withdraw(heard)
                 return None if settled else self._deleted(heard, cause)
@@ -154,8 +159,13 @@ class Decider:
         stored = self.snapshot.mention(heard.mention_id)
         if stored is not None and not _newer(heard, stored.heard):
             return
-        self.snapshot.put_mention(heard.mention_id, triaged)
+        target = target_of(heard) if isinstance(heard, BrandPosted) else None
+        said_to = self.snapshot.mention(target) if target else None
         raw = mention_raw(triaged, item.record.value)
+        if is_erased(triaged, self.snapshot.erased, said_to):
+            triaged = bared(triaged)
+            raw = mention_raw(triaged)
+        self.snapshot.put_mention(heard.mention_id, triaged)
         self.puts.append(Put("mentions", heard.mention_id, raw))
 
     def _withdraw(self, heard: MentionDeleted) -> None:
@@ -163,14 +173,35 @@ class Decider:
         stored = self.snapshot.mention(heard.mention_id)
         if stored is None or not isinstance(stored.heard, (MentionReceived, MentionEdited)):
             return
-        bare = stored.heard.model_copy(update={"text": "", "media": (), "url": ""})
-        erased = stored.model_copy(update={"heard": bare})
+        erased = withdrawn(stored)
         self.snapshot.put_mention(heard.mention_id, erased)
         self.puts.append(Put("mentions", heard.mention_id, mention_raw(erased)))
+
+    def _is_forgotten(self, heard: MentionReceived | MentionEdited) -> bool:
+        """Whether this was heard so long ago that its cause may have been forgotten since."""
+        stored = self.snapshot.mention(heard.mention_id)
+        if stored is None or isinstance(stored.heard, _WITHOUT_TEXT):
+            return False
+        known_for = self.snapshot.now - stored.heard.heard_at
+        return known_for >= CAUSES_KEPT and not _newer(heard, stored.heard)
+
+    def _is_taken_care_of(
+        self, item: Item, heard: MentionReceived | MentionEdited, triaged: MentionTriaged
+    ) -> bool:
+        """Take a repeat whose cause is forgotten: its case knows it, or a person is told."""
+        case = self.snapshot.case(self.snapshot.line(heard.line).line.case_id).case
+        known = case is not None and (
+            case.obligation(heard.mention_id) is not None or heard.mention_id in case.noted
+        )
+        if not known and (triaged.triage is None or triaged.triage.query):
+            item.unreadable = "repeated_too_late"
+        return True
 
     # -- what was asked ---------------------------------------------------------------------------
 
     def _asked(self, command: Command, cause: Cause) -> Commit:
+        if isinstance(command, EraseAuthor):
+            return self._erase(command, cause)
         case = self.snapshot.case(command.case_id)
         now = self._now(case.case)
         decision = decide_command(command, case=case.case, cause=cause, now=now, policy=self.policy)
@@ -180,6 +211,24 @@ class Decider:
             for effect in decision.effects:
                 if isinstance(effect, Intent) and effect.kind in ("reply", "direct_message"):
                     commit.add("T", effect.effect_id, command.text)
+        return commit
+
+    def _erase(self, command: EraseAuthor, cause: Cause) -> Commit:
+        """Remember that an author is erased; what is stored of them is swept out behind it."""
+        now = self.snapshot.now
+        event = AuthorErased(
+            event_id=event_id(cause.id, command.case_id, 0),
+            case_id=command.case_id,
+            cause_id=cause.id,
+            cause_digest=cause.digest,
+            author_hash=command.author_hash,
+            at=now,
+            actor=command.actor,
+        )
+        commit = Commit(cause=cause, result=event.event_id)
+        commit.add("O", event.model_dump_json().encode(), 1)
+        self.puts.append(Put("erased", command.author_hash, str(to_ms(now)).encode()))
+        self.snapshot.erased[command.author_hash] = now
         return commit
 
     # -- what was known ---------------------------------------------------------------------------

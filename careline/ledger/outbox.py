@@ -1,9 +1,7 @@
-"""From the outbox to the log: events leave the ledger in their order and only when they are acked.
+"""An event on its way through the log: as a record of its epoch, and what its readers may believe.
 
-Promises: the oldest entry goes first and none is passed over; each record is stamped with the
-epoch it was read under, so that readers can drop what a stale sender sent behind a newer
-`EpochStarted`; an entry leaves only after its acknowledgement and under the same fence. Two senders
-can only repeat.
+Promises: each record is stamped with the epoch that its outbox was read under, so that readers can
+drop what a stale sender sent behind a newer `EpochStarted`. Sending: `careline.ledger.outboxes`.
 """
 
 from __future__ import annotations
@@ -13,43 +11,12 @@ from typing import Final
 
 import orjson
 
-from careline.ledger.fence import Fence, Fenced
-from careline.ledger.store import Ledger
-from careline.runtime.kafka import Producer
 from schemas.envelope import TYPE_PREFIX, Headers, Packed, header
 from schemas.events import EpochStarted
-from schemas.topics import CASES_EVENTS
 
 SOURCE: Final = "careline/ledger"
 PARTS: Final = "parts"
-_BATCH: Final = 500
 _EPOCH_TYPE: Final = f"{TYPE_PREFIX}{EpochStarted.model_fields['type'].default}.v1"
-
-
-async def drain(ledger: Ledger, producer: Producer, shard: int, fence: Fence) -> int:
-    """Send what stands in a shard's outbox; return how many events were sent.
-
-    Raises:
-        Fenced: the fence does not stand any more; nothing was trimmed since.
-        Unavailable: Kafka did not acknowledge; the entries stay and are sent again.
-    """
-    if not fence.healthy:
-        raise Fenced(shard, fence.value)
-    sent = 0
-    while True:
-        _, entries = await ledger.script("outbox", shard, fence.value, _BATCH)
-        if not entries:
-            return sent
-        packed = [
-            packed_event(fields[1], epoch=fence.n or 0, parts=int(fields[3]))
-            for _, fields in entries
-        ]
-        first = await producer.send_batch(CASES_EVENTS.name, shard, packed)
-        last_id = entries[-1][0]
-        await ledger.script("trim", shard, fence.value, last_id, first + len(packed) - 1)
-        sent += len(packed)
-        if len(entries) < _BATCH:
-            return sent
 
 
 def packed_event(body: bytes, *, epoch: int, parts: int) -> Packed:

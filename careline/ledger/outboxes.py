@@ -1,13 +1,14 @@
 """The outboxes of several shards, sent in one go: three round trips, however many shards.
 
-Promises: those of `careline.ledger.outbox.drain` for each shard by itself: oldest first, nothing
-passed over, trimmed only what was acknowledged, under the fence. One shard's failure is its answer.
+Promises, for each shard by itself: the oldest entry goes first and none is passed over; each record
+is stamped with the epoch it was read under; an entry leaves only after its acknowledgement and
+under the same fence. Two senders can only repeat. One shard's failure is its answer.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from careline.ledger.fence import Fence, Fenced, ScriptFailed
@@ -15,12 +16,33 @@ from careline.ledger.outbox import packed_event
 from careline.ledger.scripts import Arg, Reply
 from careline.ledger.store import Ledger, unfenced
 from careline.runtime.kafka import Producer, Unavailable
+from schemas.envelope import Packed
 from schemas.topics import CASES_EVENTS
 
 BATCH: Final = 500
 
 Sent = int | Fenced | ScriptFailed | Unavailable
 """How many events went, or why none is known to have gone."""
+Entry = tuple[bytes, list[bytes]]
+
+
+async def drain(ledger: Ledger, producer: Producer, shard: int, fence: Fence) -> int:
+    """Send all that stands in a shard's outbox; return how many events were sent.
+
+    Raises:
+        Fenced: the fence does not stand any more; nothing was trimmed since.
+        Unavailable: Kafka did not acknowledge; the entries stay and are sent again.
+    """
+    if not fence.healthy:
+        raise Fenced(shard, fence.value)
+    sent = 0
+    while True:
+        result = (await drain_once(ledger, producer, {shard: fence}))[shard]
+        if not isinstance(result, int):
+            raise result
+        sent += result
+        if result < BATCH:
+            return sent
 
 
 async def drain_once(
@@ -34,9 +56,7 @@ async def drain_once(
     read = await _run(ledger, "outbox", {s: (f.value, BATCH) for s, f in fences.items()}, results)
     full = {shard: found[1] for shard, found in read.items() if found[1]}
     results |= dict.fromkeys(read.keys() - full.keys(), 0)
-    answers = await asyncio.gather(
-        *(_send(producer, shard, entries, fences[shard]) for shard, entries in full.items())
-    )
+    answers = await _send_all(producer, full, fences)
     trims: dict[int, tuple[Arg, ...]] = {}
     for (shard, entries), first in zip(full.items(), answers, strict=True):
         if isinstance(first, Unavailable):
@@ -49,14 +69,27 @@ async def drain_once(
     return results
 
 
+def packed_entries(entries: Sequence[Entry], *, epoch: int) -> list[Packed]:
+    """Return the records of an outbox's entries."""
+    return [packed_event(fields[1], epoch=epoch, parts=int(fields[3])) for _, fields in entries]
+
+
+async def _send_all(
+    producer: Producer, full: Mapping[int, Sequence[Entry]], fences: Mapping[int, Fence]
+) -> list[int | Unavailable]:
+    sends = [_send(producer, shard, entries, fences[shard]) for shard, entries in full.items()]
+    if len(sends) <= 1:  # needs no task, nor an event loop: a simulation has its own
+        return [await one for one in sends]
+    return list(await asyncio.gather(*sends))
+
+
 async def _send(
-    producer: Producer, shard: int, entries: list[tuple[bytes, list[bytes]]], fence: Fence
+    producer: Producer, shard: int, entries: Sequence[Entry], fence: Fence
 ) -> int | Unavailable:
-    packed = [
-        packed_event(fields[1], epoch=fence.n or 0, parts=int(fields[3])) for _, fields in entries
-    ]
     try:
-        return await producer.send_batch(CASES_EVENTS.name, shard, packed)
+        return await producer.send_batch(
+            CASES_EVENTS.name, shard, packed_entries(entries, epoch=fence.n or 0)
+        )
     except Unavailable as error:
         return error
 

@@ -1,6 +1,7 @@
 """Which shards have an entry that is due, or that its owner left lying: one look at many shards.
 
-Promise: a look, no more: by the ledger's own clock, in two round trips, nothing is changed.
+Promise: a look, no more: by the clock of each shard's own server, in one round trip, nothing is
+changed.
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from careline.ledger.store import Ledger, key
+from careline.ledger.fence import ScriptFailed
+from careline.ledger.store import Ledger
 
 _MS: Final = 1000
 
@@ -18,10 +20,12 @@ async def overdue(ledger: Ledger, shards: Iterable[int], *, by: float) -> list[i
     asked = sorted(shards)
     if not asked:
         return []
-    seconds, microseconds = await ledger.asked(ledger.client.time())
-    limit = (int(seconds) - by) * _MS + int(microseconds) / _MS
-    pipeline = ledger.client.pipeline(transaction=False)
+    found = await ledger.scripts.run_many("overdue", dict.fromkeys(asked, (int(by * _MS),)))
+    late: list[int] = []
     for shard in asked:
-        pipeline.zrangebyscore(key(shard, "due"), "-inf", limit, start=0, num=1)
-    found = await ledger.asked(pipeline.execute())
-    return [shard for shard, entries in zip(asked, found, strict=True) if entries]
+        reply = found[shard]
+        if isinstance(reply, ScriptFailed):
+            raise reply
+        if reply[0]:
+            late.append(shard)
+    return late

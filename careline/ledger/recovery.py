@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 import structlog
@@ -28,6 +29,7 @@ from schemas.topics import CASES_COMMANDS, CASES_EVENTS, MENTIONS_TRIAGED
 
 _BATCH: Final = 500
 _TRIAGED_SUFFIX: Final = ":triaged"
+_HANDLER: Final = "ledger.recovery"
 _log = structlog.get_logger(__name__)
 
 
@@ -53,18 +55,19 @@ async def recover(
     if seen.healthy:
         return seen
     token = uuid.uuid4().hex
-    epoch = await _set_epoch(ledger, shard, seen.value, f"recovering:{token}")
+    epoch = await set_epoch(ledger, shard, seen.value, f"recovering:{token}")
     known = await reader.end(CASES_EVENTS.name, shard) - 1
     # Asked behind that look: whoever takes over from here on begins his epoch behind `known`.
     if (stands := await ledger.fence(shard)).value != epoch:
         raise Fenced(shard, stands.value)
     n = await _announce(producer, shard, token, known, clock or SystemClock())
     _log.info("recovery began", shard=shard, epoch=n, found=seen.value or "nothing")
-    absorber = await _absorb(ledger, reader, shard, epoch, n)
+    absorber = await absorb(ledger, reader, shard, epoch, n)
+    await _tell(absorber, shard, applier)
     for topic in (MENTIONS_TRIAGED.name, CASES_COMMANDS.name):
-        await _replay_input(ledger, reader, applier, shard, topic, epoch, absorber.causes)
+        await replay_input(ledger, reader, applier, shard, topic, epoch, absorbed=absorber.causes)
     marked = await _mark_unknown(ledger, shard, epoch)
-    value = await _set_epoch(ledger, shard, epoch, str(n), same_server=True)
+    value = await set_epoch(ledger, shard, epoch, str(n), same_server=True)
     _log.info(
         "recovery ended",
         shard=shard,
@@ -102,9 +105,10 @@ async def replay(  # noqa: PLR0913 - where from, and under what
     return end
 
 
-async def _set_epoch(
+async def set_epoch(
     ledger: Ledger, shard: int, seen: str, new: str, *, same_server: bool = False
 ) -> str:
+    """Set the epoch if it still is as it was seen; return it. Raises `Fenced`."""
     answer, value = await ledger.scripts.run("set_epoch", shard, seen, new, int(same_server))
     if answer != b"ok":
         raise Fenced(shard, value.decode())
@@ -132,32 +136,62 @@ async def _announce(producer: Producer, shard: int, token: str, known: int, cloc
     return await producer.send(CASES_EVENTS.name, shard, packed)
 
 
-async def _absorb(ledger: Ledger, reader: LogReader, shard: int, epoch: str, n: int) -> Absorber:
+async def absorb(ledger: Ledger, reader: LogReader, shard: int, epoch: str, n: int) -> Absorber:
+    """Take the log in from where the shard stands up to offset ``n``. Raises `InputLost`."""
     topic = CASES_EVENTS.name
     position = await ledger.position(shard)
     begin = await reader.beginning(topic, shard)
     start = begin if position.log is None else position.log + 1
     if start < begin or start > n:
         raise InputLost(shard, topic, start, begin if start < begin else n)
-    absorber = Absorber(ledger, shard, epoch=epoch, log_epoch=position.log_epoch)
+    absorber = Absorber(ledger, shard, epoch=epoch, log_epoch=position.log_epoch, beginning=begin)
     async for records in _read(reader, shard, topic, start, n + 1):
         await absorber.absorb(records)
     return absorber
 
 
-async def _replay_input(  # noqa: PLR0913, PLR0917 - one step of the six
+async def _tell(absorber: Absorber, shard: int, applier: Applier) -> None:
+    """Put in front of a person what the log does not say any more, or not in our words."""
+    topic = CASES_EVENTS.name
+    for case_id, offset in absorber.headless.items():
+        _log.error("case without a beginning in the log", shard=shard, case=case_id, offset=offset)
+        await applier.quarantine.report(
+            source=topic,
+            position=f"{shard}:{offset}",
+            value=case_id.encode(),
+            reason="case_without_beginning",
+            handler=_HANDLER,
+        )
+    for record, reason in absorber.unreadable:
+        _log.error("event cannot be read", shard=shard, offset=record.offset, reason=reason)
+        await applier.quarantine.report(
+            source=topic,
+            position=f"{shard}:{record.offset}",
+            value=record.value or b"",
+            reason=reason,
+            handler=_HANDLER,
+        )
+
+
+async def replay_input(  # noqa: PLR0913, PLR0917 - one step of the six
     ledger: Ledger,
     reader: LogReader,
     applier: Applier,
     shard: int,
     topic: str,
     epoch: str,
-    absorbed: set[str],
+    *,
+    absorbed: AbstractSet[str] = frozenset(),
+    settled_up_to: int = -1,
 ) -> None:
+    """Apply a topic from where the shard stands; what is proved to be decided is not decided anew.
+
+    That is all up to ``settled_up_to``, or up to the last record that caused one of ``absorbed``.
+    """
     begin = await reader.beginning(topic, shard)
     (seen,) = await ledger.script("seed", shard, epoch, topic, begin - 1)
     start = int(seen) + 1
-    settled = await _settled_up_to(reader, shard, topic, start, absorbed)
+    settled = max(settled_up_to, await _settled_up_to(reader, shard, topic, start, absorbed))
     await replay(
         ledger,
         shard,
@@ -171,7 +205,7 @@ async def _replay_input(  # noqa: PLR0913, PLR0917 - one step of the six
 
 
 async def _settled_up_to(
-    reader: LogReader, shard: int, topic: str, start: int, absorbed: set[str]
+    reader: LogReader, shard: int, topic: str, start: int, absorbed: AbstractSet[str]
 ) -> int:
     """Return the last offset that is proved to have been decided in an earlier life.
 

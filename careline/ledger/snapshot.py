@@ -109,6 +109,8 @@ class Snapshot:
     cases: dict[str, CaseSlot] = field(default_factory=dict)
     awaited: dict[str, str] = field(default_factory=dict)
     mentions: dict[str, bytes | MentionTriaged] = field(default_factory=dict)
+    erased: dict[str, datetime] = field(default_factory=dict)
+    """Authors (by `schemas.identity.author_hash`) whose words heard up to then stay away."""
 
     def case(self, case_id: str | None) -> CaseSlot:
         """Return a case's slot; an unknown case has an empty one."""
@@ -138,12 +140,16 @@ class Snapshot:
 
 def snapshot_of(wanted: Wanted, reply: Reply) -> Snapshot:
     """Return the snapshot that a reply of ``read.lua`` (without its ``ok``) holds."""
-    epoch, micros, seen, source_seen, lengths, blob = reply
+    epoch, micros, seen, source_seen, lengths, blob, erased = reply
     found = Snapshot(
         epoch=epoch.decode(),
         now=from_ms(int(micros) / 1000),
         seen=int(seen) if seen else None,
         source_seen=int(source_seen) if source_seen else None,
+        erased={
+            name.decode(): from_ms(int(at))
+            for name, at in zip(erased[::2], erased[1::2], strict=True)
+        },
     )
     values = _values(lengths, blob)
     for cause in wanted.causes:

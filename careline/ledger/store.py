@@ -12,12 +12,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar, cast
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from careline.domain.case import Case, Line
 from careline.domain.codec import dump_line, load_case, load_line
 from careline.ledger.fence import Fence, Fenced, fence_of
-from careline.ledger.scripts import Arg, Reply, Scripts, unavailable
+from careline.ledger.scripts import FAILURES, Arg, Reply, Scripts, unavailable
 from schemas.identity import shard_of_case, shard_tag
 from schemas.mentions import MentionEdited, MentionReceived
 from schemas.triage import MentionTriaged
@@ -99,27 +98,27 @@ class Ledger:
         shard = shard_of_case(case_id)
         if shard is None:
             return None
-        raw = await self._field(shard, "cases", case_id)
+        raw = await self.raw(shard, "cases", case_id)
         return load_case(raw) if raw else None
 
     async def read_mention(self, mention_id: str, shard: int) -> MentionTriaged | None:
         """Return the latest revision of a mention that was heard, with its text if not erased."""
-        raw = await self._field(shard, "mentions", mention_id)
+        raw = await self.raw(shard, "mentions", mention_id)
         return mention_of(raw) if raw else None
 
     async def reply_text(self, effect_id: str, shard: int) -> str | None:
         """Return the text of a reply that was asked for."""
-        raw = await self._field(shard, "texts", effect_id)
+        raw = await self.raw(shard, "texts", effect_id)
         return raw.decode() if raw is not None else None
 
     async def line(self, line: str, shard: int) -> Line:
         """Return a line; one never heard of is empty."""
-        raw = await self._field(shard, "lines", line)
+        raw = await self.raw(shard, "lines", line)
         return line_of(raw) if raw else Line()
 
     async def result_of(self, cause_id: str, shard: int) -> str | None:
         """Return what a cause ended in: its first event's id or ``refused:reason``; None: open."""
-        raw = await self._field(shard, "causes", cause_id)
+        raw = await self.raw(shard, "causes", cause_id)
         return raw.decode().partition("|")[2] if raw else None
 
     async def cases(self, shard: int) -> AsyncIterator[Case]:
@@ -129,16 +128,26 @@ class Ledger:
 
     async def raw_cases(self, shard: int) -> AsyncIterator[bytes]:
         """Yield the stored bytes of every case of a shard, in no order."""
+        async for _, raw in self.stored(shard, "cases"):
+            yield raw
+
+    async def stored(self, shard: int, name: str) -> AsyncIterator[tuple[str, bytes]]:
+        """Yield the fields of a hash of a shard, in no order; one may come twice."""
         cursor = 0
         while True:
-            scanned = self._client.hscan(key(shard, "cases"), cursor=cursor, count=_PAGE)
-            cursor, page = await self.asked(
-                cast("Awaitable[tuple[int, dict[bytes, bytes]]]", scanned)
-            )
-            for raw in page.values():
-                yield raw
+            cursor, page = await self.page(shard, name, cursor)
+            for field, raw in page.items():
+                yield field, raw
             if cursor == 0:
                 return
+
+    async def page(
+        self, shard: int, name: str, cursor: int, *, count: int = _PAGE
+    ) -> tuple[int, dict[str, bytes]]:
+        """Return some fields of a hash, and where to go on; 0: from the beginning."""
+        scanned = self._client.hscan(key(shard, name), cursor=cursor, count=count)
+        then, found = await self.asked(cast("Awaitable[tuple[int, dict[bytes, bytes]]]", scanned))
+        return then, {field.decode(): raw for field, raw in found.items()}
 
     async def due_times(self, shard: int) -> dict[str, datetime]:
         """Return the due-set of a shard: case id and time."""
@@ -161,7 +170,8 @@ class Ledger:
             outbox=outbox,
         )
 
-    async def _field(self, shard: int, name: str, field: str) -> bytes | None:
+    async def raw(self, shard: int, name: str, field: str) -> bytes | None:
+        """Return the stored bytes of a field of a hash, or None."""
         return await self.asked(
             cast("Awaitable[bytes | None]", self._client.hget(key(shard, name), field))
         )
@@ -170,7 +180,7 @@ class Ledger:
         """Await an answer of the server, with its failures in our words."""
         try:
             return await answer
-        except (RedisError, OSError) as error:
+        except FAILURES as error:
             raise unavailable(error) from error
 
     @property

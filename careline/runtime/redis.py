@@ -1,17 +1,23 @@
 """The one way to connect to Redis or Valkey, and the proof that it keeps what it acknowledges.
 
+One server, or a cluster (``redis://any-node:6379?cluster=true``): the keys of a ledger's shard
+share a hash tag, so that each shard lives on one node and moves as a whole.
+
 Promises: every call ends within a bound; nothing is repeated behind the caller's back (an error
 answer is an unknown outcome, which only the caller can judge); a server that may forget is refused.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Final, cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisClusterException, RedisError, ResponseError
+from yarl import URL
 
 from careline.runtime.errors import ConfigurationError
 
@@ -20,6 +26,8 @@ _ANSWER_TIMEOUT_S: Final = 10.0
 _HEALTH_CHECK_S: Final = 30
 _MAX_CONNECTIONS: Final = 32
 """Callers beyond these wait for their turn: as many as there are shards may ask at once."""
+
+_YES: Final = {"1", "true", "yes"}
 
 DURABLE: Final = {
     "appendonly": "yes",
@@ -30,7 +38,10 @@ DURABLE: Final = {
 
 
 def connect(url: str) -> Redis:
-    """Return a client of the server at ``url``; it connects when it is first used."""
+    """Return a client of the server, or the cluster, at ``url``; it connects when first used."""
+    parsed = URL(url)
+    if parsed.query.get("cluster", "").lower() in _YES:
+        return cast("Redis", _cluster(str(parsed.without_query_params("cluster"))))
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=_MAX_CONNECTIONS,
@@ -45,6 +56,22 @@ def connect(url: str) -> Redis:
     return Redis.from_pool(pool)
 
 
+def _cluster(url: str) -> RedisCluster:
+    found: RedisCluster = RedisCluster.from_url(
+        url,
+        # After a failure the nodes are asked anew who has what, at the next call.
+        cluster_error_retry_attempts=0,
+        reinitialize_steps=1,
+        max_connections=_MAX_CONNECTIONS,
+        socket_connect_timeout=_CONNECT_TIMEOUT_S,
+        socket_timeout=_ANSWER_TIMEOUT_S,
+        health_check_interval=_HEALTH_CHECK_S,
+        client_name="careline",
+        protocol=2,
+    )
+    return found
+
+
 async def assert_durable(client: Redis, *, dev: bool = False) -> None:
     """Check that the server keeps what it acknowledges; ``dev`` accepts one that does not.
 
@@ -53,16 +80,20 @@ async def assert_durable(client: Redis, *, dev: bool = False) -> None:
     """
     try:
         await client.ping()
-        found = {name: await _setting(client, name) for name in DURABLE}
-    except RedisError as error:
+        settings = [
+            (name, wanted, found)
+            for name, wanted in DURABLE.items()
+            for found in await _settings(client, name)
+        ]
+    except (RedisError, RedisClusterException) as error:
         raise ConfigurationError(
             f"Redis does not answer ({type(error).__name__})",
             hint="is it running, and is CARELINE_REDIS__URL right?",
         ) from error
     wrong = [
-        f"{name} is {found[name] or 'not to be read'}, wanted {wanted}"
-        for name, wanted in DURABLE.items()
-        if found[name] != wanted
+        f"{name} is {found or 'not to be read'}, wanted {wanted}"
+        for name, wanted, found in settings
+        if found != wanted
     ]
     if wrong and not dev:
         raise ConfigurationError(
@@ -71,9 +102,18 @@ async def assert_durable(client: Redis, *, dev: bool = False) -> None:
         )
 
 
-async def _setting(client: Redis, name: str) -> str:
+async def _settings(client: Redis, name: str) -> list[str]:
+    """Return a setting of the server, or of each primary of a cluster."""
+    found: object = client
+    if isinstance(found, RedisCluster):
+        nodes = found.get_primaries()
+        return [await _setting(found.config_get(name, target_nodes=node)) for node in nodes]
+    return [await _setting(client.config_get(name))]
+
+
+async def _setting(asked: Awaitable[object]) -> str:
     try:
-        found = cast("dict[str | bytes, str | bytes]", await client.config_get(name))
+        found = cast("dict[str | bytes, str | bytes]", await asked)
     except ResponseError:  # an ACL or a hosted server that hides CONFIG
         return ""
     for value in found.values():

@@ -14,7 +14,7 @@ import structlog
 
 from careline.runtime.kafka import Record
 from schemas.envelope import Unreadable, header, unpack
-from schemas.events import LOG, CaseEvent, CommandRefused, EpochStarted
+from schemas.events import LOG, AuthorErased, CaseEvent, CommandRefused, EpochStarted
 
 CASES_REMEMBERED: Final = 50_000
 _log = structlog.get_logger(__name__)
@@ -47,6 +47,8 @@ class LogView:
         if isinstance(body, EpochStarted):
             self._raise_to(record.partition, record.offset)
             return None
+        if isinstance(body, AuthorErased):
+            return None  # its cards stand in the ledger's list of refreshes
         return body if self._is_new(body) else None
 
     def _is_void(self, record: Record) -> bool:

@@ -74,8 +74,8 @@ BUGS = (
             Edit(
                 _LEDGER + "recovery",
                 "for topic in (MENTIONS_TRIAGED.name, CASES_COMMANDS.name):\n"
-                "        await _replay_input",
-                "for topic in ():\n        await _replay_input",
+                "        await replay_input",
+                "for topic in ():\n        await replay_input",
             ),
             Edit(
                 _SCRIPTS + "commit_model",
@@ -111,10 +111,11 @@ BUGS = (
     ),
     _bug(
         "the outbox is trimmed before its acknowledgement",
-        _LEDGER + "outbox",
-        "first = await producer.send_batch(CASES_EVENTS.name, shard, packed)\n",
-        'await ledger.script("trim", shard, fence.value, entries[-1][0], -1)\n'
-        "        first = await producer.send_batch(CASES_EVENTS.name, shard, packed)\n",
+        _LEDGER + "outboxes",
+        "    answers = await _send_all(producer, full, fences)\n",
+        "    early = {s: (fences[s].value, found[-1][0], -1) for s, found in full.items()}\n"
+        '    await _run(ledger, "trim", early, {})\n'
+        "    answers = await _send_all(producer, full, fences)\n",
         "kafka trouble",
     ),
     _bug(

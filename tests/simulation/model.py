@@ -82,6 +82,7 @@ class ShardModel(CommitScript):
             self.get("in", args[2]) or b"",
             b",".join(b"-1" if value is None else b"%d" % len(value) for value in values),
             b"".join(value for value in values if value),
+            [part for pair in self.hashes.get("erased", {}).items() for part in pair],
         ]
 
     def _due(self, args: Sequence[bytes]) -> Reply:

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from careline.ledger.apply import Applier
 from careline.ledger.fence import Fence, Fenced, InputGap
-from careline.ledger.outbox import drain
+from careline.ledger.outboxes import drain
 from careline.ledger.quarantine import Quarantine
 from careline.ledger.recovery import recover, replay
 from careline.runtime.errors import RetryableError

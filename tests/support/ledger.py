@@ -18,7 +18,7 @@ from careline.domain.case import Case
 from careline.domain.policy import Policy
 from careline.ledger.apply import Applied, Applier
 from careline.ledger.fence import Fence
-from careline.ledger.outbox import drain
+from careline.ledger.outboxes import drain
 from careline.ledger.quarantine import Quarantine
 from careline.ledger.recovery import recover
 from careline.ledger.store import Ledger

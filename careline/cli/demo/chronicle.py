@@ -14,7 +14,7 @@ from typing import Final, Self
 from careline.runtime.errors import CarelineError, RetryableError
 from careline.runtime.kafka import GroupReader, Record
 from schemas.envelope import Unreadable, unpack
-from schemas.events import LOG, CommandRefused, EpochStarted
+from schemas.events import LOG, AuthorErased, CommandRefused, EpochStarted
 from schemas.events import CaseEvent as Event
 from schemas.topics import CASES_EVENTS
 
@@ -79,7 +79,7 @@ class Chronicle:
             event = unpack(LOG, record.value)
         except Unreadable:
             return
-        if isinstance(event, EpochStarted):
+        if isinstance(event, (EpochStarted, AuthorErased)):
             return
         if isinstance(event, CommandRefused):
             if event.event_id in self._refusals:

@@ -164,7 +164,7 @@ for case, due in pairs(dues) do
 end
 flush('ZADD', 'causes:at')
 flush('ZADD', 'due')
-for _, name in ipairs({'causes', 'cases', 'heads', 'lines', 'mentions', 'awaited', 'texts'}) do
+for _, name in ipairs({'causes', 'cases', 'heads', 'lines', 'mentions', 'awaited', 'texts', 'erased'}) do
   flush('HSET', name)
 end
 for i, sequence in ipairs(sequences) do

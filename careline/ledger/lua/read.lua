@@ -4,7 +4,8 @@
 -- length first: causes, lines, mentions (own ids), targets (mentions replied to), cases.
 -- Answer: 'ok', epoch, time in µs, in of both topics, lengths, values. `lengths` names the length
 -- of each value (-1: none); the values follow each other in one string, which costs the client
--- one reply to parse in place of thousands.
+-- one reply to parse in place of thousands. Last, the authors whose words must stay away: hash and
+-- time in ms, one after the other; there are few, and they must be seen by every commit.
 local ARGV = unpacked(ARGV[1], ARGV[2])
 local ok, epoch = stands(ARGV[1])
 if not ok then return {'fenced', epoch} end
@@ -85,5 +86,5 @@ end
 return {
   'ok', epoch, text(microseconds()),
   redis.call('HGET', key('in'), ARGV[2]) or '', redis.call('HGET', key('in'), ARGV[3]) or '',
-  table.concat(lengths, ','), table.concat(values),
+  table.concat(lengths, ','), table.concat(values), redis.call('HGETALL', key('erased')),
 }

@@ -17,7 +17,7 @@ brands:
 channels: {mentions: care, direct_messages: care-dms}
 ops_channel: ops
 """
-COMMANDS = ("demo", "up", "run", "replay", "doctor", "version")
+COMMANDS = ("demo", "up", "run", "replay", "erase", "doctor", "version")
 VERBS = (
     *("topics list", "topics diff", "topics apply", "ledger audit", "ledger rebuild"),
     *("case list", "case show"),

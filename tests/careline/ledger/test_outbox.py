@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from careline.ledger.fence import Fenced
-from careline.ledger.outbox import Epochs, drain, packed_event
+from careline.ledger.outbox import Epochs, packed_event
+from careline.ledger.outboxes import drain
 from careline.ledger.store import key
 from careline.runtime.embedded_kafka import EmbeddedKafka
 from careline.runtime.errors import RetryableError

@@ -13,7 +13,8 @@ import pytest
 from careline.domain.case import Case
 from careline.ledger.effects import Effects
 from careline.ledger.fence import Fence, Fenced, InputLost
-from careline.ledger.outbox import drain, packed_event
+from careline.ledger.outbox import packed_event
+from careline.ledger.outboxes import drain
 from careline.ledger.recovery import recover, replay
 from careline.ledger.store import key
 from careline.runtime.embedded_valkey import EmbeddedValkey

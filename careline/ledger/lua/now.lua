@@ -1,0 +1,2 @@
+-- The time of the server that holds this shard, in µs.
+return {text(microseconds())}
