@@ -10,6 +10,8 @@ LOCKS := requirements/uv.txt requirements/runtime.txt requirements/dev.txt
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3.14 python3,$(shell command -v $(name) 2>/dev/null)))
 # torch and the like, which only `make model` needs.
 TRAINING := .venv-training
+# mutmut, which wants a newer click than Faust: only make mutation needs it.
+MUTATION := .venv-mutation
 DATA ?=
 # What is given to the demo and to pytest by hand: make test ARGS="-k slack"
 ARGS ?=
@@ -64,6 +66,10 @@ simulate-planted: $(STAMP) ## every planted bug: the seed that finds it and what
 bench: $(STAMP) ## figures against Faust and Quix Streams, into bench/results.json (needs the real Kafka)
 	$(BIN)/python -m bench $(ARGS)
 
+.PHONY: mutation
+mutation: $(MUTATION)/.locked ## small bugs in clock, ladder and case: how many the tests notice (ARGS="ladder steps")
+	$(MUTATION)/bin/python -m tests.mutation $(ARGS)
+
 ##@ Now and then
 .PHONY: model
 model: $(TRAINING)/.locked ## the triage model from a data folder: make model DATA=DIR (ARGS=--no-nc, --linear, --work DIR)
@@ -80,7 +86,7 @@ lock: $(STAMP) ## resolve the locks again from pyproject.toml (ARGS=--upgrade fo
 
 .PHONY: clean
 clean: ## remove what the tools made, and .venv
-	rm -rf $(VENV) $(TRAINING) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage* build dist
+	rm -rf $(VENV) $(TRAINING) $(MUTATION) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage* build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help
@@ -92,6 +98,11 @@ help: ## this menu
 $(TRAINING)/.locked: $(STAMP) requirements/training.txt
 	test -x $(TRAINING)/bin/python || "$(PYTHON)" -m venv $(TRAINING)
 	$(BIN)/python -m uv pip install --quiet --python $(TRAINING)/bin/python --require-hashes -r requirements/training.txt
+	@touch $@
+
+$(MUTATION)/.locked: $(STAMP) requirements/mutation.txt
+	test -x $(MUTATION)/bin/python || "$(PYTHON)" -m venv $(MUTATION)
+	$(BIN)/python -m uv pip install --quiet --python $(MUTATION)/bin/python --require-hashes -r requirements/mutation.txt
 	@touch $@
 
 $(STAMP): $(LOCKS) pyproject.toml

@@ -30,6 +30,8 @@ LOCKS = {
         *(str(PROJECT), "--group", f"{PROJECT}:training"),
         *("--constraints", str(HERE / "runtime.txt")),
     ],
+    # What `make mutation` needs: the heart's own packages, and a click that Faust does not take.
+    "mutation.txt": ["--group", f"{PROJECT}:mutation"],
     # What the image is built with, and does not hold.
     "build.txt": ["--group", f"{PROJECT}:build", "--constraints", str(HERE / "dev.txt")],
     "uv.txt": [str(HERE / "uv.in")],

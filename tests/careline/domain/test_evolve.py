@@ -182,3 +182,43 @@ def test_operations_case_is_escalated_without_a_ladder() -> None:
     assert (escalated.notify, escalated.steps, escalated.repeat_every) == ("backup", (), None)
     assert story.current.ladder is None
     assert story.current.review_at == escalated.next_step_at
+
+
+def test_operations_case_keeps_what_could_not_be_read() -> None:
+    story = Story()
+    case_id = operations_case("x/acme", "malformed", START, partitions=16)
+    report(story, case_id)
+    assert story.cases[case_id].subject == "x/acme: malformed"
+
+
+def test_ladder_runs_on_while_another_query_is_open_and_stops_with_the_last() -> None:
+    story = a_story()
+    story.hear(a_mention("101"))
+    for _ in range(4):
+        story.next_step()
+    ladder = story.current.ladder
+    assert ladder is not None
+    story.command(c.ResolveCase, disposition=c.Disposition.SPAM, covers=("x:acme:100",))
+    assert story.current.ladder == ladder
+    last = a_mention("101")
+    story.command(c.ReplyToCase, text="On it", covers=(last.mention_id,))
+    story.brand_posts(an_own_post(last, text="Answered elsewhere"), to=last)
+    assert story.current.ladder is None
+    assert story.current.reply is not None, "its outcome is still to come, and the case is live"
+
+
+def test_case_that_nobody_holds_is_new_until_its_card_stands() -> None:
+    story = a_story()
+    for wanted in (CaseStatus.NEW, CaseStatus.OPEN):
+        story.command(c.ClaimCase)
+        assert story.current.status is CaseStatus.CLAIMED
+        story.command(c.ReleaseCase)
+        assert story.current.status is wanted
+        story.outcome(f"card:{story.current.case_id}", channel="C1", native_id="1.1")
+
+
+def test_card_that_is_posted_while_somebody_holds_the_case_leaves_it_held() -> None:
+    story = a_story()
+    story.command(c.ClaimCase)
+    story.outcome(f"card:{story.current.case_id}", channel="C1", native_id="1.1")
+    assert story.current.status is CaseStatus.CLAIMED

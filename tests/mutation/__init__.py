@@ -1,0 +1,1 @@
+"""How many small bugs in the rules the tests of the heart notice."""
