@@ -30,7 +30,8 @@ _TRIES_TOGETHER: Final = 2
 _TRIES_ALONE: Final = 3
 _MANY: Final = 10
 """A batch of so many says that there is load: then it pays to gather a larger one."""
-_GATHER_S: Final = 0.05
+_ENOUGH: Final = 200
+_GATHER_S: Final = 0.02
 
 _log = structlog.get_logger(__name__)
 
@@ -110,9 +111,10 @@ class Body:
             raise cancelled
 
     async def _until_done(self, first: Any, more: Callable[[], Sequence[Any]]) -> None:
-        if self._last >= _MANY and not self._drain.begun:
-            await asyncio.sleep(_GATHER_S)
         events = [first, *more()]
+        if self._last >= _MANY and len(events) < _ENOUGH and not self._drain.begun:
+            await asyncio.sleep(_GATHER_S)
+            events += more()
         self._last = len(events)
         records = [record_of(event.message) for event in events]
         if not await self._tried(records, _TRIES_TOGETHER):
