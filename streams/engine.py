@@ -88,6 +88,7 @@ class Engine(mode.Service):  # type: ignore[misc]
             quarantine=quarantine,
             forward=self._forward,
             missed=missed_by_triage(self._reader, self._triage),
+            remembered=self._triage.remembered,
         )
         self._shards = Shards(self._ledger, self._recover)
         self._outbox = OutboxSender(self._shards, self._send_outbox, every=config.outbox_poll)

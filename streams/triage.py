@@ -17,13 +17,14 @@ from typing import Final, Protocol
 
 import structlog
 
+from careline.ledger.items import Remembered
 from careline.runtime.kafka import Producer, Record
 from careline.triage.protocol import Triager
 from schemas.envelope import Packed, Unreadable, pack, pack_json, unpack
 from schemas.identity import shard_of
 from schemas.mentions import HEARD, HeardRecord, MentionEdited, MentionReceived
 from schemas.topics import MENTIONS_RECEIVED, MENTIONS_TRIAGED
-from schemas.triage import RecordSkipped, Triage, failed_triage
+from schemas.triage import MentionTriaged, RecordSkipped, Triage, failed_triage
 from streams.budget import Budgeted
 from streams.retry import described, insist
 
@@ -77,6 +78,8 @@ class TriageStage:
         budget_each: float,
     ) -> None:
         """Give the triager `budget` seconds for a batch, then `budget_each` for each text."""
+        self.remembered = Remembered()
+        """What was encoded a moment ago, for whoever reads it back."""
         self._triager = triager
         self._producer = producer
         self._quarantine = quarantine
@@ -104,13 +107,13 @@ class TriageStage:
         readings = [self._read(record) for record in records]
         await self._judge([each for each in readings if each.text is not None])
         await self._report([each for each in readings if each.reason])
-        return [_packed(each) for each in readings]
+        return [self._packed(each) for each in readings]
 
     async def refuse(self, record: Record, reason: str) -> None:
         """Put a record aside that cannot even be sent on; its place in the order is kept."""
         reading = _Reading(record, reason=reason)
         await self._report([reading])
-        await self._sent(record.partition, [_packed(reading)])
+        await self._sent(record.partition, [self._packed(reading)])
 
     def close(self) -> None:
         """Let the triager's thread end."""
@@ -133,6 +136,26 @@ class TriageStage:
         if shard_of(heard.conversation.key, self._partitions) != record.partition:
             return "wrong_partition"
         return ""
+
+    def _packed(self, reading: _Reading) -> Packed:
+        record, heard, triage = reading.record, reading.heard, reading.triage
+        offset = {"sourceoffset": str(record.offset)}
+        if heard is None or reading.reason:
+            return _skipped(reading, offset)
+        judged = b"null" if triage is None else triage.model_dump_json().encode()
+        packed = pack_json(
+            # The heard bytes go on as they came: read once, never written again.
+            b'{"kind":"triaged","heard":%b,"triage":%b}' % (record.value or b"", judged),
+            type=_TYPE,
+            id=f"{heard.event_id}:triaged",
+            source=SOURCE,
+            subject=heard.mention_id,
+            time=heard.heard_at,
+            key=heard.conversation.key,
+            extensions=offset,
+        )
+        self.remembered.keep(packed.value, MentionTriaged(heard=heard, triage=triage))
+        return packed
 
     async def _judge(self, readings: Sequence[_Reading]) -> None:
         texts = [each.text or "" for each in readings]
@@ -189,25 +212,6 @@ class TriageStage:
             lambda: self._producer.send_batch(MENTIONS_TRIAGED.name, partition, packed),
             what=f"{MENTIONS_TRIAGED.name}[{partition}]",
         )
-
-
-def _packed(reading: _Reading) -> Packed:
-    record, heard = reading.record, reading.heard
-    offset = {"sourceoffset": str(record.offset)}
-    if heard is None or reading.reason:
-        return _skipped(reading, offset)
-    triage = b"null" if reading.triage is None else reading.triage.model_dump_json().encode()
-    return pack_json(
-        # The heard bytes go on as they came: read once, never written again.
-        b'{"kind":"triaged","heard":%b,"triage":%b}' % (record.value or b"", triage),
-        type=_TYPE,
-        id=f"{heard.event_id}:triaged",
-        source=SOURCE,
-        subject=heard.mention_id,
-        time=heard.heard_at,
-        key=heard.conversation.key,
-        extensions=offset,
-    )
 
 
 def _skipped(reading: _Reading, extensions: dict[str, str]) -> Packed:

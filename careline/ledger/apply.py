@@ -19,7 +19,7 @@ from careline.domain.policy import Policy
 from careline.ledger.batch import Batch
 from careline.ledger.deadlines import fire_due
 from careline.ledger.fence import Fenced, InputGap, LedgerUnavailable, ScriptFailed
-from careline.ledger.items import Item, read_items
+from careline.ledger.items import Item, Remembered, read_items
 from careline.ledger.scripts import Reply
 from careline.ledger.snapshot import Snapshot, snapshot_of
 from careline.ledger.store import Ledger
@@ -73,8 +73,10 @@ class Applier:
         quarantine: Reports,
         forward: Forward,
         missed: Missed | None = None,
+        remembered: Remembered | None = None,
     ) -> None:
         """Without ``missed``, records that triage passed over raise `InputGap`."""
+        self._remembered = remembered
         self.ledger = ledger
         self.policy = policy
         self.quarantine = quarantine
@@ -107,7 +109,13 @@ class Applier:
         work: dict[int, Batch] = {}
         for shard, records in batches.items():
             if records:
-                items = read_items(topic, shard, records, partitions=self.ledger.partitions)
+                items = read_items(
+                    topic,
+                    shard,
+                    records,
+                    partitions=self.ledger.partitions,
+                    remembered=self._remembered,
+                )
                 work[shard] = Batch(
                     topic=topic,
                     shard=shard,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from careline.domain.draft import Cause
 from careline.runtime.kafka import Record
@@ -21,10 +22,32 @@ from schemas.mentions import (
     MentionEdited,
     MentionReceived,
 )
-from schemas.topics import CASES_COMMANDS, MENTIONS_TRIAGED
+from schemas.topics import CASES_COMMANDS
 from schemas.triage import TRIAGED, MentionTriaged, RecordSkipped
 
 Body = MentionTriaged | Command
+_REMEMBERED_MAX: Final = 4096
+
+
+class Remembered:
+    """What this process has just encoded itself, by its bytes: nothing of it need be read again.
+
+    Bounded, and only a short cut: what is not here is read from the record.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._bodies: dict[bytes, MentionTriaged] = {}
+
+    def keep(self, raw: bytes, body: MentionTriaged) -> None:
+        """Remember a body until its record comes; the oldest gives way."""
+        if len(self._bodies) >= _REMEMBERED_MAX:
+            del self._bodies[next(iter(self._bodies))]
+        self._bodies[raw] = body
+
+    def take(self, raw: bytes | None) -> MentionTriaged | None:
+        """Return the body of exactly these bytes, once."""
+        return self._bodies.pop(raw or b"", None)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,17 +97,26 @@ class Item:
         return None if isinstance(self.body, MentionTriaged | None) else self.body.case_id
 
 
-def read_items(topic: str, shard: int, records: Sequence[Record], *, partitions: int) -> list[Item]:
+def read_items(
+    topic: str,
+    shard: int,
+    records: Sequence[Record],
+    *,
+    partitions: int,
+    remembered: Remembered | None = None,
+) -> list[Item]:
     """Return the items of a batch, one for each record and in its order."""
-    read = _READERS[topic]
-    return [read(record, shard, partitions) for record in records]
+    if topic == CASES_COMMANDS.name:
+        return [_command(record, shard, partitions) for record in records]
+    known = remembered or Remembered()
+    return [_triaged(record, shard, partitions, known) for record in records]
 
 
-def _triaged(record: Record, shard: int, partitions: int) -> Item:
+def _triaged(record: Record, shard: int, partitions: int, known: Remembered) -> Item:
     source = header(record.headers, "sourceoffset")
     item = Item(record=record, source_offset=int(source) if source and source.isdigit() else None)
     try:
-        body = unpack(TRIAGED, record.value)
+        body = known.take(record.value) or unpack(TRIAGED, record.value)
     except Unreadable as error:
         item.unreadable = error.reason
         return item
@@ -112,6 +144,3 @@ def _command(record: Record, shard: int, partitions: int) -> Item:
     if home is not None and home < partitions and home != shard:
         item.elsewhere = home
     return item
-
-
-_READERS = {MENTIONS_TRIAGED.name: _triaged, CASES_COMMANDS.name: _command}
