@@ -25,7 +25,13 @@ and on until it is answered.
 Try it without any account: careline demo
 """
 _COMMANDS: Final = ("demo", "up", "run", "replay", "erase", "doctor", "version")
-_GROUPS: Final = {"topics": "topics", "ledger": "ledger", "case": "cases", "dead-letters": "dead_letters", "policy": "policy"}
+_GROUPS: Final = {
+    "topics": "topics",
+    "ledger": "ledger",
+    "case": "cases",
+    "dead-letters": "dead_letters",
+    "policy": "policy",
+}
 """Nouns with verbs, and the module of each."""
 _INTERRUPTED: Final = 130
 

@@ -1,4 +1,7 @@
-"""`careline case`: the cases as the ledger has them, for a person at a shell."""
+"""`careline case`: the cases as the ledger has them, for a person at a shell.
+
+What changes them stands in `careline.cli.acting`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from careline.cli import output
+from careline.cli import acting, output
 from careline.cli.ledger import ledger_of
 from careline.domain.case import Case, CaseStatus
 from careline.domain.codec import dump_case
@@ -17,7 +20,9 @@ from careline.domain.steps import next_due
 from careline.runtime.errors import ConfigurationError
 from careline.settings import Settings, load_settings
 
-app = typer.Typer(no_args_is_help=True, help="Look at cases.")
+app = typer.Typer(no_args_is_help=True, help="Look at cases, and act on them without Slack.")
+for verb in acting.VERBS:
+    app.command(verb.__name__)(verb)
 
 
 @app.command("list")

@@ -20,7 +20,9 @@ ops_channel: ops
 COMMANDS = ("demo", "up", "run", "replay", "erase", "doctor", "version")
 VERBS = (
     *("topics list", "topics diff", "topics apply", "ledger audit", "ledger rebuild"),
-    *("case list", "case show"),
+    *("case list", "case show", "case claim", "case release", "case reply", "case resolve"),
+    *("case escalate", "case snooze"),
+    *("dead-letters list", "dead-letters show", "dead-letters redrive"),
 )
 NOWHERE = "127.0.0.1:1"
 
