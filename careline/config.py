@@ -15,9 +15,11 @@ from typing import Any, Final
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from careline.domain.effects import is_second_path
 from careline.domain.routing import queue_of
 from careline.policy_file import ServiceLevels
 from careline.runtime.errors import ConfigurationError
+from careline.runtime.outbound import checked_url
 from schemas.mentions import Visibility
 
 _NETWORKS: Final = ("x",)
@@ -65,6 +67,23 @@ class Person(_Part):
     """`lead` may say whether a reply of unknown outcome was sent."""
 
 
+class Notify(_Part):
+    """The ladder's second path: who is told outside of Slack, by the names that its steps use."""
+
+    webhooks: Mapping[str, str] = Field(default_factory=dict)
+    """Name → address; its signing secret is a setting. `webhook:NAME` at a step of the ladder."""
+    mail: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Name → addresses; the server is a setting. `mail:NAME` at a step of the ladder."""
+    case_link: str = ""
+    """Where a person finds a case: an address with `{case}` in it."""
+
+    def knows(self, notify: str) -> bool:
+        """Whether a step's `webhook:NAME` or `mail:NAME` (or all: `webhook`, `mail`) is defined."""
+        kind, _, name = (part.strip() for part in notify.partition(":"))
+        names = {"webhook": self.webhooks, "mail": self.mail}.get(kind, {})
+        return name in names if name else bool(names)
+
+
 class CarelineConfig(_Part):
     """The whole file."""
 
@@ -78,6 +97,8 @@ class CarelineConfig(_Part):
     people: Mapping[str, Person] = Field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     """Who is told at a step of the ladder: names of people, or ids of Slack user groups (S…)."""
+    notify: Notify = Notify()
+    """The second path, for when Slack is down."""
     service_levels: ServiceLevels = ServiceLevels()
 
     def accounts(self, network: str) -> tuple[Account, ...]:
@@ -129,7 +150,19 @@ class CarelineConfig(_Part):
             for name in members
             if name not in self.people and not _USER_GROUP.match(name)
         ]
-        return [*found, *self._hanging(), *self.service_levels.problems()]
+        hanging = (*self._hanging(), *self._second_path())
+        return [*found, *hanging, *self.service_levels.problems()]
+
+    def _second_path(self) -> Iterator[str]:
+        """Yield steps that tell nobody outside of Slack, and addresses that may not be called."""
+        for step in self.service_levels.ladder:
+            if is_second_path(step.notify) and not self.notify.knows(step.notify):
+                yield f"service_levels.ladder: notify: does not define {step.notify!r}"
+        for name, url in self.notify.webhooks.items():
+            try:
+                checked_url(url)
+            except ValueError as error:
+                yield f"notify.webhooks.{name}: {error}"
 
     def _hanging(self) -> Iterator[str]:
         """Yield what the service levels name outside of themselves and nothing defines."""

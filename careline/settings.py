@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +30,9 @@ from pydantic_settings import (
 )
 from yarl import URL
 
+from careline.ledger.auditing.clocktime import time_of
 from careline.runtime.errors import ConfigurationError
+from careline.runtime.outbound import checked_url
 from schemas.topics import DEFAULT_PARTITIONS
 
 PREFIX: Final = "CARELINE_"
@@ -42,15 +43,6 @@ _NOT_SETTINGS: Final = ("CARELINE_TEST_",)
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Security(StrEnum):
-    """How Kafka is spoken to."""
-
-    PLAINTEXT = "PLAINTEXT"
-    SSL = "SSL"
-    SASL_PLAINTEXT = "SASL_PLAINTEXT"
-    SASL_SSL = "SASL_SSL"
 
 
 class KafkaSettings(_Part):
@@ -146,6 +138,47 @@ class ReplaySettings(_Part):
         return value
 
 
+class AuditorSettings(_Part):
+    """How often the auditor looks, and whom it tells beside Slack."""
+
+    every_seconds: float = Field(default=20.0, gt=0)
+    """Between two rounds."""
+    heartbeat_url: SecretStr | None = None
+    """Called after each clean round, once a minute at most: a service that alarms on silence."""
+    metrics_port: int = Field(default=0, ge=0, le=65535)
+    """Prometheus' figures on this port of 127.0.0.1; 0: nowhere."""
+    nightly_at: str = "06:00"
+    """When the operations channel reads the balance of the last 24 hours, in UTC; or `off`."""
+
+    @field_validator("heartbeat_url")
+    @classmethod
+    def _may_be_called(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            checked_url(value.get_secret_value())
+        return value
+
+    @field_validator("nightly_at")
+    @classmethod
+    def _is_time(cls, value: str) -> str:
+        time_of(value)
+        return value
+
+
+class NotifySettings(_Part):
+    """The secrets of the second path; who is told stands in careline.yaml."""
+
+    webhook_secrets: Mapping[str, SecretStr] = Field(default_factory=dict)
+    """By lower-case name of the webhook: `{"pager": "whsec_…"}`, or
+    `CARELINE_NOTIFY__WEBHOOK_SECRETS__PAGER`."""
+    smtp_host: str = ""
+    smtp_port: int = Field(default=587, ge=1, le=65535)
+    smtp_security: str = "starttls"
+    """`starttls`, `tls`, or `none` to a server on this machine."""
+    smtp_user: str = ""
+    smtp_password: SecretStr | None = None
+    smtp_sender: str = ""
+
+
 class Settings(BaseSettings):
     """All that one process of careline reads from its environment."""
 
@@ -170,6 +203,8 @@ class Settings(BaseSettings):
     slack: SlackSettings = SlackSettings()
     x: XSettings = XSettings()
     replay: ReplaySettings = ReplaySettings()
+    auditor: AuditorSettings = AuditorSettings()
+    notify: NotifySettings = NotifySettings()
 
     @classmethod
     def settings_customise_sources(
@@ -260,6 +295,8 @@ def effective(settings: Settings) -> dict[str, str]:
             shown[variable_of(location)] = masked_url(value.get_secret_value())
         elif location == ("x", "accounts") and isinstance(value, Mapping):
             shown[variable_of(location)] = f"keys of {len(value)} account(s)" if value else "none"
+        elif location == ("notify", "webhook_secrets") and isinstance(value, Mapping):
+            shown[variable_of(location)] = f"of {', '.join(sorted(value))}" if value else "none"
         else:
             shown[variable_of(location)] = _shown(value)
 
@@ -282,8 +319,6 @@ def _shown(value: object) -> str:
             return "not set"
         case bool():
             return "true" if value else "false"
-        case StrEnum():
-            return value.value
         case _:
             return str(value)
 

@@ -49,7 +49,12 @@ WORKER: Final = RoleWords(("worker",))
 CONNECTOR_X: Final = RoleWords(("connector", "x"))
 CONNECTOR_REPLAY: Final = RoleWords(("connector", "replay"))
 RESPONDER_SLACK: Final = RoleWords(("responder", "slack"))
-ROLES: Final = (WORKER, CONNECTOR_X, CONNECTOR_REPLAY, RESPONDER_SLACK)
+RESPONDER_NOTIFY: Final = RoleWords(("responder", "notify"))
+AUDITOR: Final = RoleWords(("auditor",))
+ROLES: Final = (
+    *(WORKER, CONNECTOR_X, CONNECTOR_REPLAY),
+    *(RESPONDER_SLACK, RESPONDER_NOTIFY, AUDITOR),
+)
 
 
 def topics_on_broker(settings: Settings) -> topics_admin.TopicsOnBroker:
@@ -210,6 +215,22 @@ async def _edge(
         slack = slack_config(settings, config)
         await topics_admin.require_topics(topics_on_broker(settings))
         await run_slack(slack, stop=stop)
+        return
+    if role is RESPONDER_NOTIFY:
+        from careline.wiring_roles import notify_config  # noqa: PLC0415 - as above
+        from responders.notify.app import run_notify  # noqa: PLC0415 - as above
+
+        notify = notify_config(settings, config)
+        await topics_admin.require_topics(topics_on_broker(settings))
+        await run_notify(notify, stop=stop)
+        return
+    if role is AUDITOR:
+        from careline.ledger.auditing.app import run_auditor  # noqa: PLC0415 - as above
+        from careline.wiring_roles import auditor_config  # noqa: PLC0415 - as above
+
+        auditor = auditor_config(settings)
+        await topics_admin.require_topics(topics_on_broker(settings))
+        await run_auditor(auditor, stop=stop)
         return
     from connectors.runner import run_connectors  # noqa: PLC0415 - as above
 

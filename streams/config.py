@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from pydantic import SecretStr
 
 from careline.domain.policy import Policy
+
+WORKERS: Final = "careline-worker"
+"""Kafka's consumer group: all workers of one careline share it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +25,7 @@ class WorkerConfig:
     bootstrap: str
     redis_url: SecretStr
     policy: Policy = field(default_factory=Policy)
-    group: str = "careline-worker"
-    """Kafka's consumer group: all workers of one careline share it."""
+    group: str = WORKERS
     development: bool = False
     """Accept a Redis that may forget (``--dev``)."""
     kafka_options: Mapping[str, object] = field(default_factory=dict)

@@ -27,6 +27,8 @@ ROLES = {
     "connector-x": ["run", "connector", "x"],
     "worker": ["run", "worker"],
     "responder-slack": ["run", "responder", "slack"],
+    "responder-notify": ["run", "responder", "notify"],
+    "auditor": ["run", "auditor"],
 }
 
 

@@ -14,14 +14,15 @@ from careline.settings import effective, load_settings
 
 
 def run(
-    role: Annotated[str, typer.Argument(help="worker, connector or responder.")],
+    role: Annotated[str, typer.Argument(help="worker, connector, responder or auditor.")],
     name: Annotated[
-        str | None, typer.Argument(help="Which connector (x, replay) or responder (slack).")
+        str | None,
+        typer.Argument(help="Which connector (x, replay) or responder (slack, notify)."),
     ] = None,
 ) -> None:
     """Run one role in this process until SIGTERM or Ctrl-C.
 
-    Roles: worker | connector x | connector replay | responder slack
+    Roles: worker | connector x | connector replay | responder slack | responder notify | auditor
 
     Settings come from CARELINE_… variables (see "careline doctor"), the brand's own rules from
     careline.yaml.

@@ -34,6 +34,10 @@ ROLES: Final[Mapping[str, Sequence[str]]] = {
     "responder": ("responder", "slack"),
 }
 """The name of each role on a stage, and how `careline run` calls it."""
+WATCHING: Final[Mapping[str, Sequence[str]]] = {"auditor": ("auditor",)}
+"""Roles that look after the others: where careline is to stay."""
+SECOND_PATH: Final[Mapping[str, Sequence[str]]] = {"notify": ("responder", "notify")}
+"""For a brand that is told by webhook or mail too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

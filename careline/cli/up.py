@@ -11,7 +11,7 @@ import typer
 
 from careline.cli import output
 from careline.cli.sandbox_process import Furniture
-from careline.cli.stage import Stage, StagePlan
+from careline.cli.stage import ROLES, SECOND_PATH, WATCHING, Stage, StagePlan
 from careline.config import Account, Brand, CarelineConfig, Channels, load_config
 from careline.settings import Settings, load_settings
 
@@ -50,8 +50,10 @@ def up(
             users=tuple(config.people),
             brands=tuple(account.handle for account in config.accounts("x")),
         )
+    second = SECOND_PATH if config.notify.webhooks or config.notify.mail else {}
     plan = StagePlan(
         config=None if own else _EXAMPLE,
+        roles={**ROLES, **WATCHING, **second},
         furniture=furniture,
         kafka=kafka,
         redis=redis,

@@ -6,8 +6,11 @@ are one card and not 10,000; its id follows from these three alone.
 
 from __future__ import annotations
 
+import enum
 from datetime import UTC, datetime
+from typing import Final
 
+from careline.domain.case import Case
 from careline.domain.draft import Decision, Draft
 from careline.domain.policy import Policy
 from careline.domain.routing import OPERATIONS
@@ -16,7 +19,29 @@ from schemas.commands import ReportUnreadable
 from schemas.identity import CaseId, LineKey, case_id, line_key, shard_of_case
 from schemas.mentions import ConversationRef, Visibility
 
+AUDITOR: Final = "auditor"
+"""The source of what the auditor found broken."""
+NIGHTLY: Final = "nightly balance"
+"""How the source of the nightly line begins; its date follows."""
 _ACCOUNT = "careline"
+
+
+class Trouble(enum.StrEnum):
+    """What an operations case is about."""
+
+    UNREADABLE = "unreadable"
+    """Records that nothing could read."""
+    BROKEN = "broken"
+    """A promise that the auditor found broken."""
+    BALANCE = "balance"
+    """No trouble: the nightly line."""
+
+
+def trouble_of(case: Case) -> Trouble:
+    """Return what an operations case is about, by its source."""
+    if case.subject.startswith(f"{AUDITOR}: "):
+        return Trouble.BROKEN
+    return Trouble.BALANCE if case.subject.startswith(f"{NIGHTLY} ") else Trouble.UNREADABLE
 
 
 def _conversation(source: str, reason: str, hour: datetime) -> ConversationRef:

@@ -10,6 +10,7 @@ from typing import Final
 
 from careline.domain.case import Case
 from careline.domain.effects import Intent
+from careline.domain.operations import Trouble, trouble_of
 from responders.slack import kit, wording
 from responders.slack.cards import Texts, title_of
 from responders.slack.commanding import slack_user
@@ -78,7 +79,7 @@ def _head(subject: str, case: Case) -> str:  # noqa: PLR0911 - one row a subject
         until = f" An answer is due {when}." if when else ""
         return f"🔁 *Open again*: the author has written.{until}"
     if case.kind is CaseKind.OPERATIONS:
-        return f"🛠 *Still open*: {case.count} records could not be read."
+        return f"🛠 *Still open*: {case.count} {wording.operations_words(case)}."
     if case.is_exhausted and when:
         return f"🚨 *Still unanswered*: everybody was told; an answer was due {when}."
     if state is wording.Deadline.BREACHED:
@@ -95,6 +96,8 @@ def _reminder(case: Case) -> str:
 
 def _todo(subject: str, case: Case) -> str:
     if case.kind is CaseKind.OPERATIONS:
+        if trouble_of(case) is Trouble.BROKEN:
+            return "Please see that it holds again, then press Resolve on the card."
         return "Please mend the cause, redrive the records, then press Resolve on the card."
     if not case.open_obligations:
         return "Nothing is left to do."

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from careline.domain.case import Case, CaseStatus, Obligation
+from careline.domain.operations import Trouble, trouble_of
 from responders.slack import kit, wording
 from responders.slack.buttons import actions
 from responders.slack.escape import cut, mrkdwn, one_line, safe
@@ -128,9 +129,7 @@ def _title(scene: _Scene) -> str:
     sign = wording.DEADLINE_SIGNS[wording.deadline(case)[0]]
     if case.kind is CaseKind.OPERATIONS:
         sign = "☑️" if not case.is_live else "🛠"
-        return cut(
-            f"{sign} Operations · {one_line(case.subject, 90)} · {case.count} records", HEADER_MAX
-        )
+        return cut(f"{sign} {wording.operations_title(case)}", HEADER_MAX)
     if case.status is CaseStatus.SNOOZED:
         sign = f"💤 {sign}"
     leading = wording.leading(case)
@@ -169,11 +168,13 @@ def _facts_line(case: Case) -> str:
 
 
 def _operations(case: Case) -> kit.Piece:
+    if trouble_of(case) is Trouble.BALANCE:
+        return kit.section(f"{mrkdwn(case.subject, QUOTE_MAX)}. Nothing to do.")
     review = f"\nNext look: {wording.date(case.review_at)}" if case.review_at else ""
     again = "it comes back on its own" if case.is_live else "nothing more to do"
     text = (
-        f"*{case.count}* records could not be read since {wording.date(case.opened_at)}. Their "
-        f"bytes are kept: `careline dead-letters list`. Until this is resolved, {again}."
+        f"*{case.count}* {wording.operations_words(case)} since {wording.date(case.opened_at)}. "
+        f"{wording.operations_hint(case)} Until this is resolved, {again}."
         f"{review}\nHolder: {wording.holder_line(case)}"
     )
     return kit.section(text)

@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import Final
 
 from careline.domain.case import Case, CaseStatus, Obligation, ReplyState
-from responders.slack.escape import mrkdwn
+from careline.domain.operations import Trouble, trouble_of
+from responders.slack.escape import mrkdwn, one_line
 from schemas.commands import Actor, ActorKind, Disposition
 from schemas.triage import Sentiment, Urgency
 
@@ -139,6 +140,31 @@ def state_of(found: Obligation) -> Deadline:
     if found.breached:
         return Deadline.BREACHED
     return Deadline.AT_RISK if found.warned else Deadline.DUE
+
+
+def operations_title(case: Case) -> str:
+    """Return the line that names an operations case."""
+    subject = one_line(case.subject, 140)
+    match trouble_of(case):
+        case Trouble.BALANCE:
+            return subject
+        case Trouble.BROKEN:
+            return f"Operations · {subject} · {case.count} broken promises"
+        case _:
+            return f"Operations · {one_line(case.subject, 90)} · {case.count} records"
+
+
+def operations_words(case: Case) -> str:
+    """Return what is counted in an operations case."""
+    broken = trouble_of(case) is Trouble.BROKEN
+    return "promises were found broken" if broken else "records could not be read"
+
+
+def operations_hint(case: Case) -> str:
+    """Return where to look for what an operations case is about."""
+    if trouble_of(case) is Trouble.BROKEN:
+        return "The auditor asks for repair by itself; see `careline ledger audit` and its log."
+    return "Their bytes are kept: `careline dead-letters list`."
 
 
 def holder_line(case: Case) -> str:

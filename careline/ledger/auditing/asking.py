@@ -48,6 +48,10 @@ class Asking:
                 assert_never(never)
 
     async def _look_again(self, look: LookAgain) -> None:
+        records = "cases" if look.set == "due" else "effect"
+        known = self._ledger.client.hexists(key(look.shard, records), look.member)
+        if not await self._ledger.asked(known):
+            return  # it is over since: an entry without its record would lie there for ever
         seconds, micros = await self._ledger.asked(self._ledger.client.time())
         now = int(seconds) * _MS + int(micros) // _MS
         # Never later than it stands: a deadline or an attempt must not be put off.

@@ -8,12 +8,12 @@ again. A broken promise never stops the auditor; neither does a peer that is awa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
+from careline.domain.operations import AUDITOR
 from careline.ledger.auditing.asking import Asking
 from careline.ledger.auditing.findings import Finding
 from careline.ledger.auditing.heartbeat import Heartbeat
@@ -24,8 +24,6 @@ from careline.ledger.quarantine import Quarantine
 from careline.runtime.clock import Clock
 from careline.runtime.errors import RetryableError
 
-SOURCE: Final = "auditor"
-"""What the operations cases of broken promises come from."""
 _TELL_AT_MOST: Final = 100
 """Of one round: the count says how many there were."""
 _log = structlog.get_logger(__name__)
@@ -82,18 +80,14 @@ class Auditor:
         self._untold: list[Finding] = []
         self._asked_at: dict[tuple[str, str], float] = {}
 
-    async def run(
-        self, stop: asyncio.Event, *, after: Callable[[], Awaitable[None]] | None = None
-    ) -> None:
-        """Go round until told to stop; ``after`` is done at the end of each round."""
+    async def run(self, stop: asyncio.Event) -> None:
+        """Go round until told to stop."""
         while not stop.is_set():
             started = self._clock.monotonic()
             result = "failed"
             try:
                 done = await self.round(stop)
                 result = "clean" if done.clean else "broken"
-                if after is not None:
-                    await after()
             except RetryableError as error:
                 _log.warning("audit put off", code=error.code, why=str(error))
             except Exception as error:  # noqa: BLE001 - the task supervisor: it must go on
@@ -145,7 +139,7 @@ class Auditor:
         """Put what is new in front of the people who run careline."""
         for found in self._untold[:_TELL_AT_MOST]:
             await self._quarantine.tell(
-                source=SOURCE,
+                source=AUDITOR,
                 position=f"{found.subject} {found.evidence}".rstrip(),
                 reason=found.invariant,
             )

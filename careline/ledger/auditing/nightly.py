@@ -7,19 +7,22 @@ and closed at once, so its card is posted like any other: at least once, one cop
 
 from __future__ import annotations
 
-import re
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Final, cast
 
 import structlog
 
-from careline.domain.operations import operations_case
+from careline.domain.operations import NIGHTLY, operations_case
 from careline.ledger.audit import Balance, sentence
+from careline.ledger.fence import where
 from careline.ledger.store import Ledger
 from careline.runtime.clock import Clock
+from careline.runtime.errors import RetryableError
 from careline.runtime.kafka import Producer
 from schemas.commands import (
     Actor,
@@ -35,24 +38,13 @@ from schemas.topics import CASES_COMMANDS
 
 SPAN: Final = timedelta(hours=24)
 _KEPT: Final = timedelta(days=7)
+_LOOK_EVERY_S: Final = 30.0
 _KEY: Final = "careline:auditor:nightly"
-_OFF: Final = "off"
-_TIME: Final = re.compile(r"^([01]\d|2[0-3]):[0-5]\d$")
 _ACTOR: Final = Actor(kind=ActorKind.EXECUTOR, id="auditor", name="auditor")
 _log = structlog.get_logger(__name__)
 
 Count = Callable[[datetime], Awaitable[Balance]]
 """Counts the balance of what was heard since then."""
-
-
-def time_of(text: str) -> time | None:
-    """Read `06:00`, or `off` for never. Raises ``ValueError``."""
-    if text == _OFF:
-        return None
-    if not _TIME.match(text):
-        msg = f"{text!r} is no time of day: write 06:00, or off"
-        raise ValueError(msg)
-    return time.fromisoformat(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +58,7 @@ class Line:
     @property
     def source(self) -> str:
         """What the operations case is about."""
-        return f"nightly balance {self.date}"
+        return f"{NIGHTLY} {self.date}"
 
 
 class Nightly:
@@ -82,6 +74,19 @@ class Nightly:
         self._clock = clock
         self._at = at
         self._told = ""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Tell the line of each day until told to stop; counting goes on beside the rounds."""
+        while not stop.is_set():
+            try:
+                await self.tell_if_due()
+            except RetryableError as error:
+                _log.warning("nightly line put off", code=error.code, why=str(error))
+            except Exception as error:  # noqa: BLE001 - the task supervisor: it must go on
+                _log.error("nightly line failed", code=type(error).__name__, where=where(error))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY_S):
+                    await stop.wait()
 
     async def tell_if_due(self) -> Line | None:
         """Tell the line of today if its time has come and nobody has; return what was told.

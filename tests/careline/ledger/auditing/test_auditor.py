@@ -202,6 +202,14 @@ async def test_a_look_again_never_puts_a_deadline_off(world: LedgerWorld) -> Non
     assert await world.client.zscore(key(shard, "due"), case.case_id) == 5
 
 
+async def test_what_is_over_is_not_put_in_front_of_anybody_again(world: LedgerWorld) -> None:
+    for where in ("due", "effects:slack"):
+        repair = LookAgain(0, where, "s00-3fa9c1d2e4b57788-1")
+        finding = Finding(invariant="x", shard=0, subject="x", says="x", repair=repair)
+        await Audit(world).auditor._asking.ask(finding)
+        assert await world.client.zcard(key(0, where)) == 0
+
+
 async def test_what_is_only_under_way_is_no_finding(world: LedgerWorld) -> None:
     shard = await a_case(world)
     case = await world.only_case()
