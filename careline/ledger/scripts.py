@@ -13,9 +13,18 @@ from importlib.resources import files
 from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
+from redis.exceptions import (
+    ClusterDownError,
+    NoScriptError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from careline.ledger.fence import LedgerUnavailable, ScriptFailed
+from careline.runtime.redis import look_again
 from schemas.identity import shard_tag
 
 Arg = str | bytes | int
@@ -49,6 +58,7 @@ _PACKED: Final = frozenset({"commit", "read", "swap"})
 and the server a fifth of as many arguments."""
 FAILURES: Final = (RedisError, RedisClusterException, OSError)
 """What a call to the server may raise: a cluster's own errors are no `RedisError`."""
+_GONE: Final = (RedisConnectionError, RedisTimeoutError, RedisClusterException, ClusterDownError)
 _PASSING: Final = ("MISCONF", "NOREPLICAS", "BUSY", "UNKILLABLE")
 """Beginnings of error answers that go away by themselves or by an operator: wait, do not judge.
 
@@ -104,7 +114,10 @@ class Scripts:
         try:
             answers = await pipeline.execute(raise_on_error=False)
         except FAILURES as error:
+            await look_again(self._client)
             raise unavailable(error) from error
+        if any(isinstance(answer, _GONE) for answer in answers):
+            await look_again(self._client)
         return dict(zip(calls, answers, strict=True))
 
     async def _load(self, name: str) -> None:

@@ -9,6 +9,7 @@ answer is an unknown outcome, which only the caller can judge); a server that ma
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable
 from typing import Final, cast
 
@@ -60,7 +61,7 @@ def _cluster(url: str) -> RedisCluster:
     found: RedisCluster = RedisCluster.from_url(
         url,
         # After a failure the nodes are asked anew who has what, at the next call.
-        cluster_error_retry_attempts=0,
+        retry=Retry(NoBackoff(), 0),
         reinitialize_steps=1,
         max_connections=_MAX_CONNECTIONS,
         socket_connect_timeout=_CONNECT_TIMEOUT_S,
@@ -70,6 +71,14 @@ def _cluster(url: str) -> RedisCluster:
         protocol=2,
     )
     return found
+
+
+async def look_again(client: Redis) -> None:
+    """Ask a cluster anew which node has what: its pipelines do not do so when a node is gone."""
+    found: object = client
+    if isinstance(found, RedisCluster):
+        with contextlib.suppress(RedisError, RedisClusterException, OSError):
+            await found.nodes_manager.initialize()
 
 
 async def assert_durable(client: Redis, *, dev: bool = False) -> None:
