@@ -10,12 +10,21 @@ import pytest
 from careline.domain.case import CaseStatus, Obligation, is_same
 from careline.domain.draft import Cause, Draft
 from careline.domain.evolve import evolve
-from careline.domain.operations import operations_case
+from careline.domain.operations import AUDITOR, NIGHTLY, Trouble, operations_case, trouble_of
 from careline.domain.steps import next_due
 from schemas import commands as c
 from schemas import events as e
 from schemas.triage import Priority, Sentiment, Urgency
-from tests.support.stories import ANA, BEN, START, Story, a_mention, an_own_post, types
+from tests.support.stories import (
+    ANA,
+    BEN,
+    START,
+    Story,
+    a_mention,
+    an_edit,
+    an_own_post,
+    types,
+)
 
 
 def a_story() -> Story:
@@ -191,6 +200,34 @@ def test_operations_case_keeps_what_could_not_be_read() -> None:
     assert story.cases[case_id].subject == "x/acme: malformed"
 
 
+@pytest.mark.parametrize(
+    ("source", "trouble"),
+    [
+        ("x/acme", Trouble.UNREADABLE),
+        (AUDITOR, Trouble.BROKEN),
+        (f"{NIGHTLY} 2026-11-02", Trouble.BALANCE),
+    ],
+)
+def test_operations_case_is_known_by_its_source(source: str, trouble: Trouble) -> None:
+    case = evolve(None, an_operations_opening(source))
+    assert trouble_of(case) is trouble
+
+
+def an_operations_opening(source: str) -> e.CaseOpened:
+    story = Story()
+    story.command(
+        c.ReportUnreadable,
+        case_id=operations_case(source, "found", START, partitions=16),
+        reason="found",
+        source=source,
+        position="1",
+        hour=START,
+    )
+    opened = story.events[0]
+    assert isinstance(opened, e.CaseOpened)
+    return opened
+
+
 def test_ladder_runs_on_while_another_query_is_open_and_stops_with_the_last() -> None:
     story = a_story()
     story.hear(a_mention("101"))
@@ -222,3 +259,16 @@ def test_card_that_is_posted_while_somebody_holds_the_case_leaves_it_held() -> N
     story.command(c.ClaimCase)
     story.outcome(f"card:{story.current.case_id}", channel="C1", native_id="1.1")
     assert story.current.status is CaseStatus.CLAIMED
+
+
+def test_edit_of_a_settled_query_wakes_a_snoozed_case() -> None:
+    story = a_story()
+    story.hear(a_mention("101"))
+    story.command(c.ResolveCase, disposition=c.Disposition.SPAM, covers=("x:acme:100",))
+    story.command(c.SnoozeCase, until=story.now + timedelta(hours=1))
+    story.hear(an_edit(a_mention()))
+    assert types(story.events)[-2:] == ["case.woken", "obligation.changed"]
+    woken = story.events[-2]
+    assert isinstance(woken, e.CaseWoken)
+    assert woken.reason == "author_wrote"
+    assert len(story.current.open_obligations) == 2
