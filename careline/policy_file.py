@@ -115,6 +115,11 @@ def _for_office(value: object) -> object:
     return dict.fromkeys(_OFFICE_PRIORITIES, value) if isinstance(value, str) else value
 
 
+def _unless_always(value: object) -> object:
+    """Read `24x7` as no hours at all: open around the clock."""
+    return None if value == AROUND_THE_CLOCK else value
+
+
 def _positive(value: timedelta) -> timedelta:
     if value <= timedelta(0):
         raise ValueError("a target of no time at all is always missed")
@@ -140,7 +145,7 @@ class Hours(_Part):
 
     zone: str = "UTC"
     """An IANA time zone, such as Europe/Berlin."""
-    hours: Mapping[str, Names] | None = None
+    hours: Annotated[Mapping[str, Names] | None, BeforeValidator(_unless_always)] = None
     """By weekday, such as `mon-fri: [09:00-12:30, 13:30-18:00]`; without it, around the clock."""
     holidays: Names = ()
     """Countries or their parts by ISO code, such as DE or DE-BE: closed from midnight to midnight.

@@ -152,7 +152,7 @@ def _told(found: Explanation, policy: Policy) -> list[str]:
     """Return an explanation in lines, with local times of the calendar that counts."""
     calendar = policy.calendar(found.calendar)
     rows = [
-        (found.kind.replace("_", " "), found.because),
+        ("because", found.because),
         ("heard", _local(found.heard_at, calendar)),
     ]
     if found.opens_at > found.heard_at:

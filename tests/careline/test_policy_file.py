@@ -42,7 +42,7 @@ service_levels:
       closed: [2026-12-24]
       open: [2026-12-26]
     nights: {hours: {daily: "22:00-06:00"}}
-    Tokyo: {zone: Asia/Tokyo}
+    Tokyo: {zone: Asia/Tokyo, hours: 24x7}
   calendar: office
   rules:
     - {name: VIP, vip: true, first_response: 5m, calendar: 24x7}
@@ -60,7 +60,7 @@ service_levels:
   ladder:
     - {name: reminder, notify: holder, after: 0s}
     - {name: backup, notify: backup, after: 30m, clock: office, quiet: nights}
-    - {name: outside, notify: webhook:pager, after: 1h, clock: 24x7}
+    - {name: outside, notify: bot:pager, after: 1h, clock: 24x7}
   reminder_share: 0.5
   snoozes_at_most: 1
 """
@@ -161,7 +161,7 @@ def test_steps_of_the_ladder_may_have_a_clock_and_quiet_hours() -> None:
         LadderStep(
             name="backup", notify="backup", after=30 * MINUTE, clock="office", quiet="nights"
         ),
-        LadderStep(name="outside", notify="webhook:pager", after=HOUR),
+        LadderStep(name="outside", notify="bot:pager", after=HOUR),
     )
 
 

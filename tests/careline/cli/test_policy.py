@@ -72,7 +72,7 @@ def test_a_deadline_is_explained_with_all_that_follows_from_it(policy: Path) -> 
     assert ran.code == 0
     first, _, following = ran.out.partition("\n\n")
     assert [line.split("  ", 1)[0] for line in first.splitlines()] == [
-        "first response",
+        "because",
         "heard",
         "time by",
         "calendar by",
@@ -85,7 +85,7 @@ def test_a_deadline_is_explained_with_all_that_follows_from_it(policy: Path) -> 
     assert "first response 2 h for P2, business hours Berlin, due 2026-11-30 10:00 CET" in first
     assert "Mon 2026-11-30 10:30:00 CET  manager → manager" in first
     assert "Mon 2026-11-30 11:30:00 CET  again, every 1h without end" in first
-    assert following.startswith("next response")
+    assert following.startswith("because      next response")
 
 
 def test_a_closed_calendar_says_when_time_begins_to_run(policy: Path) -> None:
@@ -94,9 +94,9 @@ def test_a_closed_calendar_says_when_time_begins_to_run(policy: Path) -> None:
         *("--at", "2026-12-25T12:00+01:00"),
         cwd=policy.parent,
     )
-    assert "runs from       Mon 2026-12-28 09:00:00 CET: it is closed until then" in ran.out
-    assert "time by         rule German" in ran.out
-    assert "calendar by     priority" in ran.out
+    assert "runs from    Mon 2026-12-28 09:00:00 CET: it is closed until then" in ran.out
+    assert "time by      rule German" in ran.out
+    assert "calendar by  priority" in ran.out
 
 
 def test_an_explanation_is_one_document(policy: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from careline.domain.calendars import Calendar, Span
 from careline.domain.case import Case, CaseStatus, Obligation
@@ -453,3 +455,53 @@ def test_a_correction_says_how_much_time_was_used() -> None:
     found = the_query(story)
     assert found.because == "first response 15 min for P1, 24x7, 1 h used, due 09:15 UTC"
     assert found.terms is None
+
+
+# Any number of snoozes and wakes.
+
+BERLIN = Calendar(
+    name="Berlin",
+    zone="Europe/Berlin",
+    spans=tuple(Span(weekday, 9 * HOUR, 17 * HOUR) for weekday in range(5)),
+)
+actions = st.sampled_from(["snooze", "thanks", "claim", "nothing"])
+moves = st.lists(st.tuples(st.integers(1, 700), actions, st.integers(1, 1400)), max_size=10)
+
+
+@pytest.mark.parametrize("clock", ["", "Berlin"])
+@settings(max_examples=60, deadline=None)
+@given(moves=moves)
+def test_a_deadline_moves_by_the_working_time_that_was_hidden_and_by_nothing_else(
+    clock: str, moves: list[tuple[int, str, int]]
+) -> None:
+    policy = Policy(
+        first_response=dict.fromkeys(Priority, 20 * HOUR),
+        pauses=Pauses(snoozed=True),
+        calendars={"Berlin": BERLIN},
+        clocks=dict.fromkeys(Priority, clock),
+        snoozes_at_most=99,
+    )
+    calendar = policy.calendar(clock)
+    story = a_story(policy, after=timedelta(0))
+    hidden = timedelta(0)
+    pause: tuple[datetime, datetime] | None = None
+    for number, (minutes, action, length) in enumerate(moves):
+        story.now += MINUTE * minutes
+        while (due := next_due(story.current)) is not None and due <= story.now:
+            story.fire()
+        if pause is not None and (action != "nothing" or pause[1] <= story.now):
+            hidden += calendar.worked(pause[0], min(pause[1], story.now))
+            pause = None
+        if the_query(story).breached:
+            break
+        if action == "snooze":
+            pause = (story.now, story.now + MINUTE * length)
+            snooze(story, pause[1])
+        elif action == "thanks":
+            hear_again(story, str(200 + number), query=False)
+        elif action == "claim":
+            story.command(c.ClaimCase)
+        assert is_sound(story.current)
+    if pause is not None:
+        hidden += calendar.worked(*pause)
+    assert the_query(story).due_at == calendar.add(START, 20 * HOUR + hidden)
