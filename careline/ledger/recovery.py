@@ -9,7 +9,7 @@ there is nothing to read. Records that are gone from a topic are never passed ov
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
@@ -28,6 +28,8 @@ from schemas.identity import shard_tag
 from schemas.topics import CASES_COMMANDS, CASES_EVENTS, MENTIONS_TRIAGED
 
 _BATCH: Final = 500
+_HELD: Final = 5_000
+"""Records of an input that a recovery keeps in memory, so that it need not read them twice."""
 _TRIAGED_SUFFIX: Final = ":triaged"
 _HANDLER: Final = "ledger.recovery"
 _log = structlog.get_logger(__name__)
@@ -88,11 +90,12 @@ async def replay(  # noqa: PLR0913 - where from, and under what
     applier: Applier,
     epoch: str = "",
     settled_up_to: int = -1,
+    held: Sequence[list[Record]] = (),
 ) -> int:
     """Apply a topic's records from ``start`` to its present end, in order; return that end.
 
-    What the shard has taken in meanwhile is not read again. Raises `InputLost` if records from
-    there on are gone from the topic.
+    What the shard has taken in meanwhile, or what is ``held`` already, is not read again. Raises
+    `InputLost` if records from there on are gone from the topic.
     """
     seen = (await ledger.position(shard)).inputs.get(topic)
     start = start if seen is None else max(start, seen + 1)
@@ -100,6 +103,11 @@ async def replay(  # noqa: PLR0913 - where from, and under what
     begin = await reader.beginning(topic, shard)
     if start < begin or start > end:
         raise InputLost(shard, topic, start, begin if start < begin else end)
+    for batch in held:
+        records = [record for record in batch if record.offset >= start]
+        if records:
+            await applier.apply_under(epoch, topic, {shard: records}, settled_up_to=settled_up_to)
+            start = records[-1].offset + 1
     async for records in _read(reader, shard, topic, start, end):
         await applier.apply_under(epoch, topic, {shard: records}, settled_up_to=settled_up_to)
     return end
@@ -191,7 +199,15 @@ async def replay_input(  # noqa: PLR0913, PLR0917 - one step of the six
     begin = await reader.beginning(topic, shard)
     (seen,) = await ledger.script("seed", shard, epoch, topic, begin - 1)
     start = int(seen) + 1
-    settled = max(settled_up_to, await _settled_up_to(reader, shard, topic, start, absorbed))
+    end = await reader.end(topic, shard)
+    held: list[list[Record]] = []
+    if end - start <= _HELD:
+        # Opening a topic costs more than reading so little of it: once will do.
+        held = [records async for records in _read(reader, shard, topic, start, end)]
+    settled = settled_up_to
+    if absorbed:
+        batches = _in_hand(held) if held else _read(reader, shard, topic, start, end)
+        settled = max(settled, await _settled_up_to(batches, absorbed))
     await replay(
         ledger,
         shard,
@@ -201,12 +217,11 @@ async def replay_input(  # noqa: PLR0913, PLR0917 - one step of the six
         applier=applier,
         epoch=epoch,
         settled_up_to=settled,
+        held=held,
     )
 
 
-async def _settled_up_to(
-    reader: LogReader, shard: int, topic: str, start: int, absorbed: AbstractSet[str]
-) -> int:
+async def _settled_up_to(batches: AsyncIterator[list[Record]], absorbed: AbstractSet[str]) -> int:
     """Return the last offset that is proved to have been decided in an earlier life.
 
     The outbox passes over nothing: if the log holds what a record caused, then whatever the records
@@ -214,17 +229,19 @@ async def _settled_up_to(
     cases stand already that were opened after them. A repeat of a cause proves nothing.
     """
     settled = -1
-    if not absorbed:
-        return settled
-    end = await reader.end(topic, shard)
     first = set(absorbed)
-    async for records in _read(reader, shard, topic, start, end):
+    async for records in batches:
         for record in records:
             cause = (header(record.headers, "id") or "").removesuffix(_TRIAGED_SUFFIX)
             if cause in first:
                 first.discard(cause)
                 settled = record.offset
     return settled
+
+
+async def _in_hand(held: Sequence[list[Record]]) -> AsyncIterator[list[Record]]:
+    for records in held:
+        yield records
 
 
 async def _read(
