@@ -237,3 +237,65 @@ def test_revisions_that_are_digests_have_no_order_and_the_last_one_heard_wins() 
     story.hear(an_edit(mention, revision="f00dfeed0123"))
     story.hear(an_edit(mention, revision="000000000001"))
     assert story.current.obligations[0].revision == "000000000001"
+
+
+def test_revision_of_twelve_digits_is_a_digest_and_has_no_order() -> None:
+    story = Story()
+    mention = a_mention()
+    story.hear(an_edit(mention, revision="999999999999"))
+    story.hear(an_edit(mention, revision="000000000001"))
+    assert story.current.obligations[0].revision == "000000000001"
+
+
+def test_same_revision_under_another_cause_changes_nothing_and_hands_the_case_back() -> None:
+    story = Story()
+    story.hear(a_mention())
+    story.heard.clear()
+    decision = story.hear(a_mention())
+    assert decision.events == ()
+    assert decision.case == story.current
+
+
+def test_delete_of_what_is_settled_or_unknown_changes_nothing_and_hands_the_case_back() -> None:
+    story = Story()
+    story.hear(a_mention("100"))
+    story.hear(a_mention("101"))
+    unknown = story.withdraw(a_mention("404"))
+    assert (unknown.events, unknown.case) == ((), story.current)
+    story.withdraw(a_mention("100"))
+    story.heard.clear()
+    again = story.withdraw(a_mention("100"))
+    assert again.events == ()
+    assert again.case == story.current
+
+
+def test_own_post_in_a_line_without_a_case_is_kept_for_what_arrives_later() -> None:
+    story = Story()
+    mention = a_mention()
+    decision = story.brand_posts(an_own_post(mention), to=mention)
+    assert decision.events == ()
+    assert story.line.answered_up_to == mention.order
+    story.hear(mention)
+    assert story.current.status is CaseStatus.ANSWERED
+
+
+def test_own_post_that_is_heard_again_changes_nothing_and_hands_the_case_back() -> None:
+    story = Story()
+    mention = a_mention()
+    story.hear(mention)
+    story.brand_posts(an_own_post(mention), to=mention)
+    story.heard.clear()
+    again = story.brand_posts(an_own_post(mention), to=mention)
+    assert (again.events, again.case) == ((), story.current)
+    another = story.brand_posts(an_own_post(mention, native_id="901"), to=mention)
+    assert (another.events, another.case) == ((), story.current)
+
+
+def test_own_post_to_a_later_settled_query_covers_what_still_arrives_before_it() -> None:
+    story = Story()
+    late = a_mention("101", created_at=START + timedelta(minutes=1))
+    story.hear(late)
+    story.command(c.ResolveCase, disposition=c.Disposition.SPAM, covers=story.open_ids())
+    decision = story.brand_posts(an_own_post(late), to=late)
+    assert types(decision.events) == ["obligations.answered"]
+    assert story.current.answered_up_to == late.order
