@@ -26,6 +26,7 @@ from careline.ledger.quarantine import Quarantine
 from careline.ledger.store import Ledger
 from careline.runtime.kafka import LogReader, Producer
 from careline.runtime.redis import connect
+from careline.runtime.tasks import ended
 from careline.triage.protocol import Triager
 from schemas.commands import Command
 from schemas.envelope import Packed
@@ -159,9 +160,7 @@ class Engine(mode.Service):  # type: ignore[misc]
 
     async def on_stop(self) -> None:
         """Stop after the agents have stopped; what is left stands in the ledger."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(self._tasks)
         with contextlib.suppress(TimeoutError):  # what is left waits for the next worker
             async with asyncio.timeout(_STOP_TIMEOUT_S):
                 self._outbox.wake(self._shards.owned)

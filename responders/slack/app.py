@@ -24,6 +24,7 @@ from careline.runtime.clock import Clock, SystemClock
 from careline.runtime.errors import CarelineError, ConfigurationError, RetryableError
 from careline.runtime.kafka import Producer, Record
 from careline.runtime.redis import connect
+from careline.runtime.tasks import ended
 from responders.slack.bolt import build_app
 from responders.slack.client import Identity, SlackClient
 from responders.slack.commanding import Commands
@@ -104,7 +105,7 @@ class _Responder:
             group.create_task(self.executor.run(stop), name="slack executor")
             await stop.wait()
             await asyncio.gather(self.waking.close(), self.telling.close())
-            await _ended(endless)
+            await ended(endless)
 
     async def _wake(self, batch: list[Record]) -> None:
         for record in batch:
@@ -142,14 +143,6 @@ class _Responder:
                     await self.desk.clock.sleep(_POLL_S)
                 else:
                     break
-
-
-async def _ended(tasks: list[asyncio.Task[None]]) -> None:
-    """End tasks that run for ever; libraries below them swallow a cancellation now and then."""
-    while pending := [task for task in tasks if not task.done()]:
-        for task in pending:
-            task.cancel()
-        await asyncio.wait(pending, timeout=_POLL_S)
 
 
 class _Woken:

@@ -23,6 +23,7 @@ from careline.cli.sandbox_process import Furniture
 from careline.cli.stage import ROLES, Stage, StagePlan
 from careline.config import Account, Brand, CarelineConfig, Channels, Person
 from careline.runtime.errors import CarelineError, RetryableError
+from careline.runtime.tasks import ended
 from careline.sandbox.agents import AgentPlan, Agents
 from careline.sandbox.feeder import Feeder, FeedPlan
 from careline.sandbox.slack.model import made_id
@@ -164,12 +165,12 @@ async def play(
             asyncio.create_task(_watch(probe, run, progress, sandbox_x=not plan.direct)),
             asyncio.create_task(_kill(plan, stage, run, say)),
         ]
-        stack.push_async_callback(_end, background)
+        stack.push_async_callback(ended, background)
         if not plan.direct:
             await _feed(plan, stage, run)
         await asyncio.wait_for(background[1], timeout=_STUCK_S * max(1, len(plan.kills) + 1))
         seconds = await _settle(run, agents, background[0], counts)
-        await _end(background)
+        await ended(background)
         say("counting…")
         for _ in range(_COUNTS):
             summary = await stage.sandbox.get("summary", detail=1, event_type="careline_case")
@@ -274,9 +275,3 @@ async def _settle(
                 f"nothing has moved for {_STUCK_S:g} s; still on its way: {rest or 'some posts'}"
             )
         await asyncio.sleep(_LOOK_S / 2)
-
-
-async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

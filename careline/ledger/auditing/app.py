@@ -31,6 +31,7 @@ from careline.runtime.errors import RetryableError
 from careline.runtime.kafka import LogReader, Producer
 from careline.runtime.kafka_offsets import GroupOffsets
 from careline.runtime.redis import connect
+from careline.runtime.tasks import ended
 
 CLIENT_ID: Final = "careline-auditor"
 _AGAIN_S: Final = 2.0
@@ -99,9 +100,7 @@ async def _until_stopped(stop: asyncio.Event, *work: Coroutine[Any, Any, None]) 
         await stop.wait()
         await asyncio.wait(tasks, timeout=_STOP_WITHIN_S)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(tasks)
 
 
 async def _started(
