@@ -15,6 +15,8 @@ MUTATION := .venv-mutation
 DATA ?=
 # What is given to the demo and to pytest by hand: make test ARGS="-k slack"
 ARGS ?=
+# How many tests run at a time: most of them wait for servers. make test JOBS=0 runs one after the other, in one process.
+JOBS ?= 2
 
 ##@ Start here
 .PHONY: demo
@@ -31,7 +33,7 @@ setup: $(STAMP) ## .venv with the locked dependencies (done by the others if nee
 
 .PHONY: test
 test: $(STAMP) ## all tests; those on a real Kafka are skipped, with the reason, if it is not set up
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 .PHONY: test-fast
 test-fast: $(STAMP) ## the tests that take no real Kafka and no patience
