@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.support.servers import embedded_kafka, kafka_broker, kafka_server, valkey
+from tests.support.servers import embedded_kafka, kafka_broker, kafka_server, own_kafka, valkey
 
-__all__ = ["embedded_kafka", "kafka_broker", "kafka_server", "valkey"]
+__all__ = ["embedded_kafka", "kafka_broker", "kafka_server", "own_kafka", "valkey"]

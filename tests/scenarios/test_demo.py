@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -79,14 +78,6 @@ def test_a_stream_without_x_balances_too(tmp_path: Path) -> None:
     )
     assert_balance(ran, made)
     assert ran.json["own_posts"] == made.own
-
-
-@pytest.fixture
-def own_kafka(kafka_broker: KafkaServer) -> Iterator[KafkaServer]:
-    """A real Apache Kafka that holds nothing yet; asking for the shared one skips without jars."""
-    assert kafka_broker is not None
-    with KafkaServer() as server:
-        yield server
 
 
 @pytest.mark.kafka

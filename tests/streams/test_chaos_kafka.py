@@ -16,7 +16,6 @@ from careline.runtime.embedded_valkey import EmbeddedValkey
 from careline.runtime.topics_admin import TopicsOnBroker, apply
 from schemas.topics import TOPICS
 from tests.support.feed import all_arrived, feeding
-from tests.support.kafka import jars
 from tests.support.kafka.server import KafkaServer
 from tests.support.workers import PARTITIONS, Rig, a_rig
 
@@ -24,17 +23,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.kafka, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
-async def broker() -> AsyncIterator[KafkaServer]:
+async def broker(own_kafka: KafkaServer) -> KafkaServer:
     """A broker of this test's own, with careline's topics and nothing in them."""
-    if (reason := jars.missing_tool()) is not None:
-        if os.environ.get("CARELINE_TEST_REQUIRE_KAFKA") == "1":
-            pytest.fail(f"CARELINE_TEST_REQUIRE_KAFKA=1, but {reason}")
-        pytest.skip(f"no real Apache Kafka: {reason}")
-    with KafkaServer() as server:
-        await apply(
-            TopicsOnBroker(bootstrap=server.bootstrap, partitions=PARTITIONS, topics=TOPICS)
-        )
-        yield server
+    await apply(TopicsOnBroker(bootstrap=own_kafka.bootstrap, partitions=PARTITIONS, topics=TOPICS))
+    return own_kafka
 
 
 @pytest.fixture

@@ -36,13 +36,26 @@ async def valkey(tmp_path: Path) -> AsyncIterator[EmbeddedValkey]:
         yield server
 
 
-@pytest.fixture(scope="session")
-def kafka_broker() -> Iterator[KafkaServer]:
-    """The session's Apache Kafka; ask for `kafka_server` instead."""
+def require_kafka() -> None:
+    """Skip a test where no real Apache Kafka is set up; in CI that is a failure."""
     if (reason := jars.missing_tool()) is not None:
         if os.environ.get("CARELINE_TEST_REQUIRE_KAFKA") == "1":
             pytest.fail(f"CARELINE_TEST_REQUIRE_KAFKA=1, but {reason}")
         pytest.skip(f"no real Apache Kafka: {reason}")
+
+
+@pytest.fixture(scope="session")
+def kafka_broker() -> Iterator[KafkaServer]:
+    """The session's Apache Kafka; ask for `kafka_server` instead."""
+    require_kafka()
+    with KafkaServer() as server:
+        yield server
+
+
+@pytest.fixture
+def own_kafka() -> Iterator[KafkaServer]:
+    """A real Apache Kafka of this test's own, that holds nothing yet."""
+    require_kafka()
     with KafkaServer() as server:
         yield server
 

@@ -6,7 +6,6 @@ A ledger entry without due, an inbound without case, and input that was acknowle
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import time
 from collections.abc import AsyncIterator
@@ -32,7 +31,6 @@ from schemas.envelope import Packed
 from schemas.identity import shard_of
 from schemas.topics import CASES_COMMANDS, MENTIONS_RECEIVED, MENTIONS_TRIAGED, TOPICS
 from streams.config import WORKERS
-from tests.support.kafka import jars
 from tests.support.kafka.server import KafkaServer
 from tests.support.ledger import packed_command, until
 from tests.support.stories import ANA
@@ -45,16 +43,11 @@ COUNTER = re.compile(r'careline_promises_broken_total\{invariant="(\w+)"\} (\d+)
 
 
 @pytest.fixture
-async def broker() -> AsyncIterator[KafkaServer]:
+async def broker(own_kafka: KafkaServer) -> KafkaServer:
     """A broker of this test's own, with careline's topics and nothing in them."""
-    if (reason := jars.missing_tool()) is not None:
-        if os.environ.get("CARELINE_TEST_REQUIRE_KAFKA") == "1":
-            pytest.fail(f"CARELINE_TEST_REQUIRE_KAFKA=1, but {reason}")
-        pytest.skip(f"no real Apache Kafka: {reason}")
-    with KafkaServer() as server:
-        where = TopicsOnBroker(bootstrap=server.bootstrap, partitions=PARTITIONS, topics=TOPICS)
-        await apply(where)
-        yield server
+    where = TopicsOnBroker(bootstrap=own_kafka.bootstrap, partitions=PARTITIONS, topics=TOPICS)
+    await apply(where)
+    return own_kafka
 
 
 @pytest.fixture
