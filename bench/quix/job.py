@@ -19,7 +19,7 @@ from quixstreams import Application, message_context
 from quixstreams.sinks.base import BatchingSink, SinkBatch
 
 from careline.domain.policy import Policy
-from careline.ledger import outbox, recovery
+from careline.ledger import outboxes, recovery
 from careline.ledger.apply import Applier
 from careline.ledger.fence import Fence
 from careline.ledger.quarantine import Quarantine
@@ -118,7 +118,7 @@ class LedgerSink(BatchingSink):
         applied = await self._applier.apply(MENTIONS_TRIAGED.name, batches)
         await asyncio.gather(
             *(
-                outbox.drain(self._ledger, self._sender, shard, self._fences[shard])
+                outboxes.drain(self._ledger, self._sender, shard, self._fences[shard])
                 for shard in applied.outbox
             )
         )
