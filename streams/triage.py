@@ -154,7 +154,9 @@ class TriageStage:
             key=heard.conversation.key,
             extensions=offset,
         )
-        self.remembered.keep(packed.value, MentionTriaged(heard=heard, triage=triage))
+        self.remembered.keep(
+            packed.value, MentionTriaged.model_construct(heard=heard, triage=triage)
+        )
         return packed
 
     async def _judge(self, readings: Sequence[_Reading]) -> None:

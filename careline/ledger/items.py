@@ -38,12 +38,21 @@ class Remembered:
     def __init__(self) -> None:
         """Begin with nothing."""
         self._bodies: dict[bytes, MentionTriaged] = {}
+        self._passed_over = 0
 
     def keep(self, raw: bytes, body: MentionTriaged) -> None:
-        """Remember a body until its record comes; the oldest gives way."""
-        if len(self._bodies) >= _REMEMBERED_MAX:
-            del self._bodies[next(iter(self._bodies))]
-        self._bodies[raw] = body
+        """Remember a body until its record comes.
+
+        When there is no room the new one is passed over: the oldest is the one that comes next.
+        If that goes on, nobody asks for the old ones any more: their partition has moved away.
+        """
+        if len(self._bodies) < _REMEMBERED_MAX:
+            self._bodies[raw] = body
+            return
+        self._passed_over += 1
+        if self._passed_over > _REMEMBERED_MAX:
+            self._bodies.clear()
+            self._passed_over = 0
 
     def take(self, raw: bytes | None) -> MentionTriaged | None:
         """Return the body of exactly these bytes, once."""

@@ -54,13 +54,22 @@ def test_an_item_is_the_same_whether_its_body_was_kept_or_read(
     assert remembered.take(raw) is None
 
 
-def test_what_is_remembered_is_bounded_and_the_oldest_gives_way() -> None:
-    body, remembered = BODIES[0], Remembered()
+def kept(remembered: Remembered, numbers: range) -> list[int]:
+    return [number for number in numbers if remembered.take(b"%d" % number) is not None]
+
+
+def test_what_is_remembered_is_bounded_and_what_comes_next_stays() -> None:
+    remembered = Remembered()
     for number in range(5000):
-        remembered.keep(b"%d" % number, body)
-    assert remembered.take(b"0") is None
-    assert remembered.take(b"4999") is body
-    assert sum(remembered.take(b"%d" % number) is not None for number in range(5000)) == 4095
+        remembered.keep(b"%d" % number, BODIES[0])
+    assert kept(remembered, range(5000)) == list(range(4096))
+
+
+def test_what_nobody_asks_for_gives_way_in_the_end() -> None:
+    remembered = Remembered()
+    for number in range(10_000):
+        remembered.keep(b"%d" % number, BODIES[0])
+    assert kept(remembered, range(10_000)) == list(range(8193, 10_000))
 
 
 def test_a_remembered_body_of_another_shard_is_not_applied() -> None:
