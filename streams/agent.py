@@ -30,8 +30,8 @@ _TRIES_TOGETHER: Final = 2
 _TRIES_ALONE: Final = 3
 _MANY: Final = 10
 """A batch of so many says that there is load: then it pays to gather a larger one."""
-_ENOUGH: Final = 200
-_GATHER_S: Final = 0.02
+_ENOUGH: Final = 400
+_GATHER_S: Final = 0.05
 
 _log = structlog.get_logger(__name__)
 
