@@ -7,7 +7,7 @@ it says what may be asked of whom.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import ClassVar, Final, Protocol
 
@@ -15,6 +15,7 @@ from careline.domain.case import Case
 from careline.domain.effects import card_effect
 from careline.domain.invariants import (
     CHECKS,
+    Check,
     closed_case_has_a_reason_and_an_actor,
     closed_query_has_a_reason,
     deadline_is_the_earliest,
@@ -50,6 +51,19 @@ class CaseInvariant(Protocol):
     def broken(self, case: Case, facts: ShardFacts) -> Iterator[Finding]:
         """Yield what it does not hold for; every case of a look is shown once."""
         ...
+
+
+def _held(name: str, checks: Iterable[Check], case: Case, facts: ShardFacts) -> Iterator[Finding]:
+    """Yield a finding for each of the domain's checks that a case fails."""
+    for check in checks:
+        for problem in check(case, None):
+            yield Finding(
+                invariant=name,
+                shard=facts.shard,
+                subject=case.case_id,
+                says=problem.removeprefix(f"{case.case_id}: "),
+                evidence=str(case.version),
+            )
 
 
 class OpenCaseHasADeadline:
@@ -110,15 +124,7 @@ class ClosedCaseSaysWhyAndWho:
 
     def broken(self, case: Case, facts: ShardFacts) -> Iterator[Finding]:
         """Yield a case that was closed in silence."""
-        for check in _CLOSED:
-            for problem in check(case, None):
-                yield Finding(
-                    invariant=self.name,
-                    shard=facts.shard,
-                    subject=case.case_id,
-                    says=problem.removeprefix(f"{case.case_id}: "),
-                    evidence=str(case.version),
-                )
+        yield from _held(self.name, _CLOSED, case, facts)
 
 
 class CaseIsSound:
@@ -128,17 +134,8 @@ class CaseIsSound:
 
     def broken(self, case: Case, facts: ShardFacts) -> Iterator[Finding]:
         """Yield a case in a state that no decision leads to."""
-        for check in CHECKS:
-            if check in _CHECKED_APART:
-                continue
-            for problem in check(case, None):
-                yield Finding(
-                    invariant=self.name,
-                    shard=facts.shard,
-                    subject=case.case_id,
-                    says=problem.removeprefix(f"{case.case_id}: "),
-                    evidence=str(case.version),
-                )
+        rest = [check for check in CHECKS if check not in _CHECKED_APART]
+        yield from _held(self.name, rest, case, facts)
 
 
 class CaseHasOneCard:
