@@ -91,12 +91,12 @@ class Bench:
         if max(counts) > min(counts) * _REPEATS_AT_MOST:
             raise RuntimeError(f"they did not do the same job: case events {self._events}")
 
-    async def profile(self, bootstrap: str) -> dict[str, float]:
-        """Return the seconds of processor time that a sampler saw in each stage."""
+    async def profile(self, bootstrap: str) -> tuple[dict[str, float], Speed]:
+        """Return the processor time that a sampler saw in each stage, and what it was in all."""
         argv = ["-m", "bench.subjects.profiled", str(self._samples)]
-        await job_speed(argv, self._job, bootstrap=bootstrap, log=self._log)
+        speed, _ = await job_speed(argv, self._job, bootstrap=bootstrap, log=self._log)
         found: dict[str, float] = json.loads(self._samples.read_text(encoding="utf-8"))
-        return found
+        return found, speed
 
     async def latency(self, bootstrap: str) -> results.Results:
         """Measure from mention accepted to card accepted."""
@@ -119,7 +119,7 @@ def run(plan: Plan, corpus: Corpus) -> results.Results:
         bench = Bench(plan, corpus, quix=quix, folder=Path(folder))
         with broker() as bootstrap, asyncio.Runner() as runner:
             speeds = runner.run(bench.rounds(bootstrap))
-            stages = runner.run(bench.profile(bootstrap))
+            stages, sampled = runner.run(bench.profile(bootstrap))
             delay = runner.run(bench.latency(bootstrap))
     throughput = results.throughput_of(speeds)
     ratios = results.ratios_of(throughput)
@@ -139,7 +139,9 @@ def run(plan: Plan, corpus: Corpus) -> results.Results:
         "throughput": throughput,
         "ratios": ratios,
         "latency": delay,
-        "profile_cpu_us": results.profile_of(stages, throughput[CARELINE]["cpu_us_per_event"]),
+        "profile_cpu_us": results.profile_of(
+            stages, throughput[CARELINE]["cpu_us_per_event"], helpers_share=sampled.helpers_share
+        ),
         "goals": results.goals_of(ratios, delay),
     }
 

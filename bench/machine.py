@@ -47,8 +47,14 @@ def revision() -> str:
     return done.stdout.decode().strip()
 
 
-def cpu_seconds(pid: int) -> float:
-    """Return the processor time that a process has used, all its threads together."""
+def cpu_seconds(pid: int) -> tuple[float, float]:
+    """Return the processor time that a process has used, and that its running children have."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, check=True)
+    pairs = [tuple(map(int, line.split())) for line in listed.stdout.decode().splitlines()]
+    return _cpu_seconds(pid), sum(_cpu_seconds(child) for child, of in pairs if of == pid)
+
+
+def _cpu_seconds(pid: int) -> float:
     stat = Path(f"/proc/{pid}/stat")
     if stat.exists():
         fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()

@@ -35,6 +35,8 @@ class Speed:
     events: int
     seconds: float
     cpu_seconds: float
+    helpers_seconds: float = 0.0
+    """The part of `cpu_seconds` that its child processes used."""
 
     @property
     def per_second(self) -> float:
@@ -45,6 +47,11 @@ class Speed:
     def cpu_us(self) -> float:
         """Microseconds of the subject's processor time for each."""
         return self.cpu_seconds / self.events * 1e6
+
+    @property
+    def helpers_share(self) -> float:
+        """The part of its processor time that its child processes used."""
+        return self.helpers_seconds / self.cpu_seconds if self.cpu_seconds else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,12 +133,18 @@ def speed_of(subject: Subject, work: Work, *, bootstrap: str, done: Callable[[],
     subject.pause()
     feed(bootstrap, work.measured)
     pid = subject.pid
-    used = cpu_seconds(pid)
+    used, helped = cpu_seconds(pid)
     subject.wake()
     begin = time.perf_counter()
     _until(done, work.warm_events + work.events, subject, within=_DONE_WITHIN_S)
     seconds = time.perf_counter() - begin
-    return Speed(events=work.events, seconds=seconds, cpu_seconds=cpu_seconds(pid) - used)
+    own, helpers = cpu_seconds(pid)
+    return Speed(
+        events=work.events,
+        seconds=seconds,
+        cpu_seconds=own - used + helpers - helped,
+        helpers_seconds=helpers - helped,
+    )
 
 
 def _until(done: Callable[[], int], wanted: int, subject: Subject, *, within: float) -> None:

@@ -67,11 +67,16 @@ def goals_of(ratios: Mapping[str, float], latency: Mapping[str, float]) -> list[
     ]
 
 
-def profile_of(stages: Mapping[str, float], cpu_us: float) -> dict[str, float]:
+def profile_of(
+    stages: Mapping[str, float], cpu_us: float, *, helpers_share: float = 0.0
+) -> dict[str, float]:
     """Spread a worker's processor time for an event over the stages, by their samples."""
     total = sum(stages.values()) or 1.0
-    ranked = sorted(stages.items(), key=lambda each: -each[1])
-    return {stage: round(samples / total * cpu_us, 1) for stage, samples in ranked}
+    shares = {name: samples / total * (1 - helpers_share) for name, samples in stages.items()}
+    if helpers_share:
+        shares["triage (a process of its own)"] = helpers_share
+    ranked = sorted(shares.items(), key=lambda each: -each[1])
+    return {stage: round(share * cpu_us, 1) for stage, share in ranked}
 
 
 def write(results: Results, file: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Final
 
 import faust
@@ -55,7 +55,7 @@ class Engine(mode.Service):  # type: ignore[misc]
         app: faust.App,
         config: WorkerConfig,
         *,
-        triager: Triager,
+        triager: Callable[[], Triager],
         drain: Drain,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
@@ -114,7 +114,7 @@ class Engine(mode.Service):  # type: ignore[misc]
             self._shards, Housekeeper(self._ledger).tidy, self._outbox
         )
         self._bodies = self._register(app)
-        self._watchdog = Watchdog(app, self._bodies, self._shards, self._triage, config=config)
+        self._watchdog = Watchdog(app, self._bodies, self._shards, config=config)
         self._tasks: list[asyncio.Task[None]] = []
         app.on_partitions_assigned.connect(self._on_assigned)
         app.on_partitions_revoked.connect(self._on_revoked)
@@ -150,6 +150,7 @@ class Engine(mode.Service):  # type: ignore[misc]
         """Connect, then start what runs by itself."""
         await insist(self._producer.start, what="Kafka")
         await insist(self._reader.start, what="Kafka")
+        await self._triage.start()
         self._supervise(
             "shards", self._shards.keep(lambda shard: self._outbox.wake([shard]), self._cases.lost)
         )
@@ -168,7 +169,7 @@ class Engine(mode.Service):  # type: ignore[misc]
         await self._producer.stop()
         await self._reader.stop()
         await self._redis.aclose()
-        self._triage.close()
+        await self._triage.close()
 
     def _supervise(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=name)

@@ -12,12 +12,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import Final, Protocol
 
 import structlog
 
 from careline.ledger.items import Remembered
+from careline.runtime.helper import Helper, Raised
 from careline.runtime.kafka import Producer, Record
 from careline.triage.protocol import Triager
 from schemas.envelope import Packed, Unreadable, pack, pack_json, unpack
@@ -25,7 +25,6 @@ from schemas.identity import shard_of
 from schemas.mentions import HEARD, HeardRecord, MentionEdited, MentionReceived
 from schemas.topics import MENTIONS_RECEIVED, MENTIONS_TRIAGED
 from schemas.triage import MentionTriaged, RecordSkipped, Triage, failed_triage
-from streams.budget import Budgeted
 from streams.retry import described, insist
 
 HANDLER: Final = "triage"
@@ -69,7 +68,7 @@ class TriageStage:
 
     def __init__(
         self,
-        triager: Triager,
+        triager: Callable[[], Triager],
         producer: Producer,
         quarantine: Quarantine,
         *,
@@ -77,21 +76,23 @@ class TriageStage:
         budget: float,
         budget_each: float,
     ) -> None:
-        """Give the triager `budget` seconds for a batch, then `budget_each` for each text."""
+        """Give the triager `budget` seconds for a batch, then `budget_each` for each text.
+
+        `triager` makes it, in a process of its own: so it can be pickled.
+        """
         self.remembered = Remembered()
         """What was encoded a moment ago, for whoever reads it back."""
-        self._triager = triager
         self._producer = producer
         self._quarantine = quarantine
         self._partitions = partitions
         self._budget = budget
         self._budget_each = budget_each
-        self._thread = Budgeted("triage")
+        self._helper = Helper("triage", triager)
 
     @property
     def hung(self) -> int:
         """How often the triager had to be given up."""
-        return self._thread.hung
+        return self._helper.hung
 
     async def __call__(self, records: Sequence[Record]) -> None:
         """Return when the triaged records are acknowledged."""
@@ -115,9 +116,16 @@ class TriageStage:
         await self._report([reading])
         await self._sent(record.partition, [self._packed(reading)])
 
-    def close(self) -> None:
-        """Let the triager's thread end."""
-        self._thread.close()
+    async def start(self) -> None:
+        """Have the triager ready; one that cannot be made is as one that fails each time."""
+        try:
+            await self._helper.start()
+        except Exception as error:  # noqa: BLE001 - as in `_judge`
+            _log.error("no triager", error=f"{described(error)}: {error}")
+
+    async def close(self) -> None:
+        """End the triager's process."""
+        await self._helper.close()
 
     def _read(self, record: Record) -> _Reading:
         try:
@@ -165,9 +173,7 @@ class TriageStage:
             return
         found: Sequence[object] = ()
         try:
-            found = await self._thread.call(
-                partial(self._triager.triage_batch, texts), within=self._budget
-            )
+            found = await self._helper.call("triage_batch", texts, within=self._budget)
         except Exception as error:  # noqa: BLE001 - whatever a triager does, no mention is lost
             _log.warning("triage of a batch failed", error=described(error), texts=len(texts))
         triages = [each for each in found if isinstance(each, Triage)]
@@ -183,14 +189,13 @@ class TriageStage:
             if hung >= _HUNG_IN_A_BATCH:
                 triages.append(failed_triage("no time was left"))
                 continue
-            call: Callable[[], Triage] = partial(self._triager.triage, text)
             try:
-                triages.append(await self._thread.call(call, within=self._budget_each))
+                triages.append(await self._helper.call("triage", text, within=self._budget_each))
             except TimeoutError:
                 hung += 1
                 triages.append(failed_triage("it took too long"))
-            except Exception as error:  # noqa: BLE001 - as above; its words may quote the text
-                triages.append(failed_triage(type(error).__name__))
+            except Exception as error:  # noqa: BLE001 - as above
+                triages.append(failed_triage(_kind(error)))
         return triages
 
     async def _report(self, readings: Sequence[_Reading]) -> None:
@@ -214,6 +219,11 @@ class TriageStage:
             lambda: self._producer.send_batch(MENTIONS_TRIAGED.name, partition, packed),
             what=f"{MENTIONS_TRIAGED.name}[{partition}]",
         )
+
+
+def _kind(error: Exception) -> str:
+    """Name what happened, never in words that may quote the text."""
+    return str(error) if isinstance(error, Raised) else type(error).__name__
 
 
 def _skipped(reading: _Reading, extensions: dict[str, str]) -> Packed:

@@ -1,8 +1,9 @@
 """Ends a worker that is alive but does nothing, so that another one can do its work.
 
 Promises: it only leaves, by exit code 75, which loses nothing: when a batch has been in hand or
-records have been waiting for too long without progress, when Kafka has given no partition for ten
-minutes (aiokafka #1187: such a member may never get one), or when hung triage threads eat the CPU.
+records have been waiting for too long without progress, or when Kafka has given no partition for
+ten minutes (aiokafka #1187: such a member may never get one). A triager that hangs is no reason:
+its process is killed (`careline.runtime.helper`).
 """
 
 from __future__ import annotations
@@ -18,10 +19,8 @@ from faust.types import TP
 from streams.agent import Body, leave
 from streams.config import WorkerConfig
 from streams.shards import Shards
-from streams.triage import TriageStage
 
 _EVERY_S: Final = 2.0
-_MOST_HUNG: Final = 4
 
 
 class Watchdog:
@@ -32,7 +31,6 @@ class Watchdog:
         app: faust.App,
         bodies: Sequence[Body],
         shards: Shards,
-        triage: TriageStage,
         *,
         config: WorkerConfig,
         leave: Callable[[str], Any] = leave,
@@ -41,7 +39,6 @@ class Watchdog:
         self._app = app
         self._bodies = bodies
         self._shards = shards
-        self._triage = triage
         self._config = config
         self._leave = leave
         self._seen: dict[tuple[str, int], tuple[int, float]] = {}
@@ -56,7 +53,7 @@ class Watchdog:
 
     def reason(self, now: float) -> str:
         """Why the worker has to leave; empty while all is well."""
-        return self._unassigned(now) or self._stalled(now) or self._behind(now) or self._hung()
+        return self._unassigned(now) or self._stalled(now) or self._behind(now)
 
     def _unassigned(self, now: float) -> str:
         if self._shards.owned:
@@ -93,7 +90,3 @@ class Watchdog:
         consumer = self._app.consumer
         end: int | None = consumer.highwater(TP(topic, partition))
         return end
-
-    def _hung(self) -> str:
-        hung = self._triage.hung
-        return f"{hung} triage threads hang" if hung >= _MOST_HUNG else ""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import faust
@@ -36,9 +37,10 @@ _KAFKA_WAIT_S = 60.0
 _log = structlog.get_logger(__name__)
 
 
-def run_worker(config: WorkerConfig, *, triager: Triager | None = None) -> int:
+def run_worker(config: WorkerConfig, *, triager: Callable[[], Triager] = RuleTriager) -> int:
     """Run until SIGTERM or SIGINT; return the exit code. Raises ConfigurationError at start.
 
+    `triager` makes what judges the texts; it travels to a process of its own.
     It takes over the process: event loop policy, signals, and on a stall the process itself.
     """
     _use_uvloop()
@@ -47,7 +49,7 @@ def run_worker(config: WorkerConfig, *, triager: Triager | None = None) -> int:
     asyncio.set_event_loop(loop)
     drain = Drain(config.drain_budget)
     app = create_app(config)
-    engine = Engine(app, config, triager=triager or RuleTriager(), drain=drain, loop=loop)
+    engine = Engine(app, config, triager=triager, drain=drain, loop=loop)
     check(app)
     worker = _Worker(app, engine, drain=drain, loop=loop)
     _quieten_collector()
@@ -138,10 +140,10 @@ def _quieten_collector() -> None:
 
 
 def _share_the_processor() -> None:
-    """Let the consumer's thread, the triager's and the loop wait half a millisecond for each other.
+    """Let the consumer's thread and the loop wait half a millisecond for each other.
 
     By default a thread that wants to run waits for 5 ms while another one computes: a mention
-    changes threads six times on its way.
+    changes threads four times on its way.
     """
     sys.setswitchinterval(0.0005)
 

@@ -20,14 +20,13 @@ from typing import Final
 from bench.subjects import worker
 
 _EVERY_S: Final = 0.004
-TRIAGE: Final = "triage"
+_THREADS: Final = "other threads"
 _STAGES: Final = (
     # the end of a file's name, a function or none, the stage
     ("schemas/envelope.py", "pack", "encode records"),
     ("schemas/envelope.py", "pack_json", "encode records"),
     ("streams/triage.py", "_read", "decode received"),
-    # One row: the thread is mostly seen where numpy lets the event loop go first.
-    ("careline/triage/", "", TRIAGE),
+    ("careline/runtime/helper.py", "", "triage's process: to it and from it"),
     ("streams/triage.py", "_packed", "encode triaged"),
     ("careline/ledger/items.py", "", "decode triaged"),
     ("careline/domain/", "", "decide"),
@@ -61,7 +60,7 @@ def stage_of(frame: FrameType | None) -> str:
 
 
 class Sampler:
-    """Adds processor time to stages: other threads' to triage's, the rest by the loop's stack."""
+    """Adds processor time to stages by the event loop's stack; other threads have a row."""
 
     def __init__(self) -> None:
         """Begin with nothing."""
@@ -86,7 +85,7 @@ class Sampler:
                 continue
             used = _thread_time(ident)
             own, self._threads[ident] = used - self._threads.get(ident, 0.0), used
-            self.seconds[TRIAGE] += own
+            self.seconds[_THREADS] += own
             spent -= own
         self.seconds[stage_of(frame)] += max(spent, 0.0)
 

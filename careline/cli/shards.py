@@ -50,7 +50,7 @@ async def opened_to_change(settings: Settings) -> AsyncIterator[Shards]:
     client = connect(settings.redis.url.get_secret_value())
     quarantine = Quarantine(producer, config.partitions)
     triage = TriageStage(
-        RuleTriager(),
+        RuleTriager,
         producer,
         quarantine,
         partitions=config.partitions,
@@ -70,7 +70,7 @@ async def opened_to_change(settings: Settings) -> AsyncIterator[Shards]:
         missed=missed_by_triage(reader, triage),
     )
     async with AsyncExitStack() as stack:
-        stack.callback(triage.close)
+        stack.push_async_callback(triage.close)
         stack.push_async_callback(client.aclose)
         await assert_durable(client, dev=settings.dev)
         await producer.start()

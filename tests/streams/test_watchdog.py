@@ -26,9 +26,8 @@ class Worker:
         self.ends: dict[Any, int] = {}
         self.body = SimpleNamespace(name="cases", busy_since=None, finished={})
         self.shards = SimpleNamespace(owned=frozenset({0}))
-        self.triage = SimpleNamespace(hung=0)
         app: Any = SimpleNamespace(consumer=SimpleNamespace(highwater=self.end))
-        parts: Any = (app, [self.body], self.shards, self.triage)
+        parts: Any = (app, [self.body], self.shards)
         self.watchdog = Watchdog(*parts, config=CONFIG)
 
     def end(self, where: Any) -> int:
@@ -77,10 +76,3 @@ def test_no_partition_for_ten_minutes_is_a_reason(worker: Worker) -> None:
     assert worker.watchdog.reason(603.0) == ""
     worker.shards.owned = frozenset()
     assert worker.watchdog.reason(604.0) == ""
-
-
-def test_hung_triage_threads_are_a_reason(worker: Worker) -> None:
-    worker.triage.hung = 3
-    assert worker.watchdog.reason(1.0) == ""
-    worker.triage.hung = 4
-    assert "hang" in worker.watchdog.reason(2.0)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from collections.abc import Sequence
 from datetime import timedelta
 
 from pydantic import SecretStr
@@ -13,23 +11,9 @@ from pydantic import SecretStr
 from careline.domain.policy import FIRST_RESPONSE, Policy
 from careline.runtime.log import configure_logging
 from careline.triage.rules import RuleTriager
-from schemas.triage import Triage
 from streams.config import WorkerConfig
 from streams.worker import run_worker
-
-
-class Hostile(RuleTriager):
-    """Raises on one word and hangs on another, as a bad model may."""
-
-    def triage(self, text: str, *, language_hint: str | None = None) -> Triage:
-        if "hang" in text:
-            time.sleep(3600)
-        if "crash" in text:
-            raise RuntimeError(f"cannot judge {text}")
-        return super().triage(text, language_hint=language_hint)
-
-    def triage_batch(self, texts: Sequence[str]) -> list[Triage]:
-        return [self.triage(text) for text in texts]
+from tests.support.hostile_triager import Hostile
 
 
 def main(argument: str) -> int:
@@ -44,7 +28,7 @@ def main(argument: str) -> int:
     )
     policy = Policy(partitions=wanted.pop("partitions"), first_response=first_response)
     config = WorkerConfig(redis_url=SecretStr(wanted.pop("redis_url")), policy=policy, **wanted)
-    return run_worker(config, triager=Hostile() if hostile else None)
+    return run_worker(config, triager=Hostile if hostile else RuleTriager)
 
 
 if __name__ == "__main__":
