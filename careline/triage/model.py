@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
@@ -58,6 +58,10 @@ class Model:
     def __init__(self, artefact: Artefact) -> None:
         """Lay the tables out."""
         self.version = artefact.version
+        self.figures: Mapping[str, Any] = artefact.settings.get("figures", {})
+        """What the build measured on rows that the fit in question had not seen, by head."""
+        self.trained_on: Mapping[str, str] = artefact.settings.get("trained_on", {})
+        """The sha256 of each file that it was fitted on."""
         self._grams = GramTower(artefact.grams)
         self._subwords = None if artefact.tower is None else SubwordTower(artefact.tower)
         self._heads = artefact.dense["heads"]

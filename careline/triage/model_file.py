@@ -103,7 +103,12 @@ def read(raw: bytes) -> Artefact:
 @lru_cache(maxsize=1)
 def shipped() -> Artefact:
     """Return the artefact that this package carries."""
-    return read((resources.files("careline.triage") / "artefact" / NAME).read_bytes())
+    return read(shipped_bytes())
+
+
+def shipped_bytes() -> bytes:
+    """Return the file that this package carries."""
+    return (resources.files("careline.triage") / "artefact" / NAME).read_bytes()
 
 
 def _parts_of(tower: Tower) -> dict[str, NDArray[Any]]:
