@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 LANGUAGES: Final = ("en", "es", "fr", "de", "pt", "it")
 GAP_MAX: Final = 4
-_MEMO_MAX: Final = 50_000
-_STEM_MIN: Final = 3
-_STEM_MAX: Final = 14
+_MEMO_MAX: Final = 20_000
+STEM_MIN: Final = 3
+STEM_MAX: Final = 14
 
 
 class Sign(NamedTuple):
@@ -112,7 +112,7 @@ class Lexicon:
 
     def _look_up(self, token: str) -> Entry:
         found = self.words.get(token, NOTHING)
-        for length in range(_STEM_MIN, min(len(token), _STEM_MAX) + 1):
+        for length in range(STEM_MIN, min(len(token), STEM_MAX) + 1):
             stem = self.stems.get(token[:length])
             if stem is not None:
                 found = found + stem

@@ -1,8 +1,9 @@
-"""The trained model behind the seam of triage; the rules beside it give topics and reasons.
+"""The trained model behind the seam of triage.
 
-Promise: the model decides, and where the rules smell harm they raise a floor: such a text is a
+Promise: the model decides, and where it sees words of harm they raise a floor: such a text is a
 query, of urgency high at least, and never `unsure`. What the model would not call a query by its
-balanced point, but keeps so as to lose nothing, is a query that says `unsure`.
+balanced point, but keeps so as to lose nothing, is a query that says `unsure`. What a brand's rules
+and the thread add to it: `careline.triage.decision`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from careline.triage.model import LEVELS, default_model
-from careline.triage.rules import RuleTriager
 from schemas.triage import Sentiment, Triage, Urgency
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 SURE_FROM: Final = 0.5
 """The balanced point of the needs-answer score."""
 _TELL_FROM: Final = 0.7
-_REASONS_MAX: Final = 5
+_HIGH: Final = LEVELS.index("high")
+_URGENCIES: Final = tuple(Urgency(level) for level in LEVELS)
+_SENTIMENTS: Final = {str(each): each for each in Sentiment}
 
 
 class ModelTriager:
@@ -30,7 +32,6 @@ class ModelTriager:
     def __init__(self, model: Model | None = None) -> None:
         """Use a model, or the one that ships."""
         self._model = model or default_model()
-        self._rules = RuleTriager(identify_language=False)
 
     @property
     def model(self) -> str:
@@ -39,40 +40,40 @@ class ModelTriager:
 
     def triage(self, text: str, *, language_hint: str | None = None) -> Triage:
         """Judge one text."""
-        return self._judge(text, self._model.classify([text])[0], language_hint)
+        return self._judge(self._model.classify([text])[0], language_hint)
 
     def triage_batch(self, texts: Sequence[str]) -> list[Triage]:
         """Judge several texts, in order."""
-        found = self._model.classify(texts)
-        return [self._judge(text, each, None) for text, each in zip(texts, found, strict=True)]
+        return [self._judge(found, None) for found in self._model.classify(texts)]
 
-    def _judge(self, text: str, found: Result, hint: str | None) -> Triage:
-        language = found.language if found.language != "und" else hint or "und"
-        rules = self._rules.triage(text, language_hint=language)
-        harm = found.alarming or rules.urgency is Urgency.CRITICAL
-        query = found.needs_answer or harm
+    def _judge(self, found: Result, hint: str | None) -> Triage:
+        query = found.needs_answer or found.alarming
         level = LEVELS.index(found.urgency)
-        if harm:
-            level = max(level, LEVELS.index("high"))
-        unsure = query and level < LEVELS.index("high") and found.needs_answer_score < SURE_FROM
-        return Triage(
+        if found.alarming:
+            level = max(level, _HIGH)
+        needs = found.needs_answer_score
+        unsure = query and level < _HIGH and needs < SURE_FROM
+        # Nothing in it comes from outside: to check it would cost more than the rest of this.
+        return Triage.model_construct(
             query=query,
             unsure=unsure,
-            sentiment=Sentiment(found.sentiment),
-            urgency=Urgency(LEVELS[level]) if query else Urgency.NONE,
-            language=language,
-            topics=rules.topics,
-            reasons=tuple([*_reasons(found, unsure=unsure), *rules.reasons][:_REASONS_MAX]),
-            confidence=round(max(found.needs_answer_score, 1 - found.needs_answer_score), 3),
-            model=self.model,
+            failed=False,
+            sentiment=_SENTIMENTS[found.sentiment],
+            urgency=_URGENCIES[level] if query else Urgency.NONE,
+            language=found.language if found.language != "und" else hint or "und",
+            topics=(),
+            reasons=_reasons(found, unsure=unsure),
+            confidence=round(max(needs, 1 - needs), 3),
+            model=self._model.version,
         )
 
 
-def _reasons(found: Result, *, unsure: bool) -> list[str]:
+def _reasons(found: Result, *, unsure: bool) -> tuple[str, ...]:
     """Say in words what the scores say."""
-    reasons = [f"needs an answer: {found.needs_answer_score:.0%} sure"]
-    if unsure:
-        reasons[0] += ", so a person should look"
+    needs = found.needs_answer_score
+    reasons = [f"needs an answer: {needs:.0%} sure" + (", a person should look" if unsure else "")]
+    if found.alarming:
+        reasons.append("may do harm: words of harm are in it")
     for score, says in (
         (found.complaint, "reads like a complaint"),
         (found.urgency_score, "reads as urgent"),
@@ -80,4 +81,4 @@ def _reasons(found: Result, *, unsure: bool) -> list[str]:
     ):
         if score >= _TELL_FROM:
             reasons.append(f"{says} ({score:.0%})")
-    return reasons
+    return tuple(reasons)

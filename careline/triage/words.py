@@ -14,7 +14,7 @@ TEXT_MAX: Final = 2000
 
 _NO_WORD: Final = re.compile(r"@\w+|(?:https?://|www\.)\S+|&(?:amp|lt|gt|quot|#\d+);|__\w+?__")
 _FACE: Final = re.compile(r"[:;=][-']?[()D/|]|[>]:\(|<3|\^\^|D:|\):")
-_WORD: Final = re.compile(
+WORD: Final = re.compile(
     r"[^\W_]+(?:['-][^\W_]+)*|[?\uff1f\u061f]|[\u2600-\u27bf\u2b50\U0001f300-\U0001faff]"
 )
 _ADDRESSED: Final = re.compile(r"\s*\.?@\w+")
@@ -44,7 +44,7 @@ def read(text: str) -> Words:
     addressed = _ADDRESSED.match(head) is not None
     plain = _NO_WORD.sub(" ", head)
     faces = _FACE.findall(plain) if _may_have_face(plain) else []
-    return Words(plain, _WORD.findall(plain.lower()), faces, addressed)
+    return Words(plain, WORD.findall(plain.lower()), faces, addressed)
 
 
 def _may_have_face(plain: str) -> bool:
