@@ -11,7 +11,12 @@ from typing import assert_never
 
 from careline.domain.case import Case
 from careline.domain.decide_commands import decide_command, escalate
-from careline.domain.decide_mentions import decide_brand_post, decide_delete, decide_mention
+from careline.domain.decide_mentions import (
+    decide_brand_post,
+    decide_delete,
+    decide_mention,
+    decide_overlooked,
+)
 from careline.domain.decide_outcomes import unsettled
 from careline.domain.draft import Cause, Decision, Draft
 from careline.domain.ladder import end_of_quiet, kept, step_of
@@ -30,6 +35,7 @@ __all__ = [
     "decide_deadline",
     "decide_delete",
     "decide_mention",
+    "decide_overlooked",
 ]
 
 

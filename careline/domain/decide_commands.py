@@ -11,7 +11,14 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, cast
 
-from careline.domain.case import Case, CaseStatus, Claim, ReplyState, is_same
+from careline.domain.case import (
+    Case,
+    CaseStatus,
+    Claim,
+    ObligationStatus,
+    ReplyState,
+    is_same,
+)
 from careline.domain.decide_mentions import delivered, text_digest
 from careline.domain.decide_outcomes import dropped, record_outcome
 from careline.domain.draft import Cause, Decision, Draft
@@ -228,6 +235,8 @@ def _correct(command: c.CorrectTriage, draft: Draft, policy: Policy) -> e.Refusa
             )
             draft.settle(policy, disposition=c.Disposition.NOT_A_QUERY)
         return None
+    if known.status is ObligationStatus.ANSWERED:
+        return None  # it was a query, and it has its answer: nothing is open again
     urgency = command.urgency or known.urgency
     priority = Triage(query=True, urgency=urgency, model="person").priority
     facts = facts_again(draft.current, known, priority, policy)

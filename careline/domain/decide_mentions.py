@@ -18,10 +18,10 @@ from careline.domain.routing import queue_of
 from careline.domain.sla import response
 from careline.domain.targeting import facts_of, kind_of, run_on, target_again
 from schemas import events as e
-from schemas.commands import Actor, ActorKind, Disposition
+from schemas.commands import Actor, ActorKind, CorrectTriage, Disposition
 from schemas.identity import case_id
 from schemas.mentions import BrandPosted, MentionDeleted, MentionEdited, MentionReceived
-from schemas.triage import Triage
+from schemas.triage import Triage, Urgency
 
 Mention = MentionReceived | MentionEdited
 _LEADING_HANDLES = re.compile(r"^(\s*@\w+)+\s*")
@@ -58,8 +58,54 @@ def decide_mention(  # noqa: PLR0913 - the facts of one decision
     if not triage.query:
         return _noted(mention, case=case, cause=cause, now=now, policy=policy)
     draft = _in_front(mention, author, case=case, line=line, cause=cause, now=now, policy=policy)
-    _add_obligation(draft, mention, triage, policy)
+    _add_obligation(draft, mention, triage, policy, since=mention.heard_at)
     _answer_if_covered(draft, mention, awaited, line, policy)
+    return _decision(draft, case, line)
+
+
+def decide_overlooked(  # noqa: PLR0913 - the facts of one decision
+    command: CorrectTriage,
+    mention: Mention,
+    triage: Triage,
+    *,
+    case: Case | None,
+    line: Line,
+    cause: Cause,
+    now: datetime,
+    policy: Policy,
+) -> Decision:
+    """Decide on a mention that triage took for no query, and a person takes for one.
+
+    Its time runs from now, as of all that a correction opens: nobody was told of it before.
+    """
+    if command.not_after is not None and now > command.not_after:
+        case_id = case.case_id if case is not None else command.case_id
+        late = Draft(case, case_id=case_id, cause=cause, now=now, actor=command.actor)
+        return late.refuse(command.type, e.Refusal.TOO_LATE)
+    draft = _in_front(
+        mention, command.actor, case=case, line=line, cause=cause, now=now, policy=policy
+    )
+    draft.add(
+        e.TriageCorrected,
+        mention_id=mention.mention_id,
+        query=True,
+        sentiment=command.sentiment,
+        urgency=command.urgency,
+    )
+    said = Triage(
+        query=True,
+        sentiment=command.sentiment or triage.sentiment,
+        urgency=command.urgency or Urgency.NORMAL,
+        language=triage.language,
+        model="person",
+    )
+    _add_obligation(draft, mention, said, policy, since=draft.now)
+    _answer_if_covered(draft, mention, None, line, policy)
+    return _decision(draft, case, line)
+
+
+def _decision(draft: Draft, case: Case | None, line: Line) -> Decision:
+    """Return the decision, with the line's new episode if a case was opened."""
     if draft.case is None or (case is not None and draft.case_id == case.case_id):
         return draft.decision()
     opened = Line(
@@ -113,9 +159,11 @@ def _in_front(  # noqa: PLR0913
     return draft
 
 
-def _add_obligation(draft: Draft, mention: Mention, triage: Triage, policy: Policy) -> None:
+def _add_obligation(
+    draft: Draft, mention: Mention, triage: Triage, policy: Policy, *, since: datetime
+) -> None:
     facts = facts_of(mention, triage, policy)
-    target = response(kind_of(draft.current), facts, since=mention.heard_at, policy=policy)
+    target = response(kind_of(draft.current), facts, since=since, policy=policy)
     draft.add(
         e.ObligationAdded,
         mention_id=mention.mention_id,
@@ -131,7 +179,7 @@ def _add_obligation(draft: Draft, mention: Mention, triage: Triage, policy: Poli
         because=target.because,
         terms=target.terms,
     )
-    run_on(draft, facts, since=mention.heard_at, policy=policy)
+    run_on(draft, facts, since=since, policy=policy)
 
 
 def _answer_if_covered(

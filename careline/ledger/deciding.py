@@ -15,6 +15,7 @@ from careline.domain.decide import (
     decide_command,
     decide_delete,
     decide_mention,
+    decide_overlooked,
 )
 from careline.domain.draft import Cause, Decision
 from careline.domain.effects import Intent, reply_effect
@@ -25,7 +26,7 @@ from careline.ledger.items import Item
 from careline.ledger.keeping import CAUSES_KEPT
 from careline.ledger.snapshot import Snapshot
 from careline.ledger.store import mention_raw, to_ms
-from schemas.commands import Command, EraseAuthor, ReplyToCase
+from schemas.commands import Command, CorrectTriage, EraseAuthor, ReplyToCase
 from schemas.events import AuthorErased, CommandRefused, Refusal
 from schemas.identity import event_id
 from schemas.mentions import (
@@ -202,6 +203,10 @@ class Decider:
     def _asked(self, command: Command, cause: Cause) -> Commit:
         if isinstance(command, EraseAuthor):
             return self._erase(command, cause)
+        if isinstance(command, CorrectTriage):
+            commit = self._overlooked(command, cause)
+            if commit is not None:
+                return commit
         case = self.snapshot.case(command.case_id)
         now = self._now(case.case)
         decision = decide_command(command, case=case.case, cause=cause, now=now, policy=self.policy)
@@ -212,6 +217,34 @@ class Decider:
                 if isinstance(effect, Intent) and effect.kind in ("reply", "direct_message"):
                     commit.add("T", effect.effect_id, command.text)
         return commit
+
+    def _overlooked(self, command: CorrectTriage, cause: Cause) -> Commit | None:
+        """Return what follows if a person finds a query where triage found none; else None."""
+        triaged = self.snapshot.mention(command.mention_id) if command.query else None
+        if triaged is None or triaged.triage is None or triaged.triage.query:
+            return None
+        heard = triaged.heard
+        if not isinstance(heard, (MentionReceived, MentionEdited)):
+            return None
+        slot = self.snapshot.line(heard.line)
+        case = self.snapshot.case(slot.line.case_id)
+        named = self.snapshot.case(command.case_id).case
+        if any(each and each.obligation(command.mention_id) for each in (case.case, named)):
+            return None
+        now = self._now(case.case)
+        decision = decide_overlooked(
+            command,
+            heard,
+            triaged.triage,
+            case=case.case,
+            line=slot.line,
+            cause=cause,
+            now=now,
+            policy=self.policy,
+        )
+        if decision.refusal is not None:
+            return commit_of(decision, cause, case_id="", expected="", now=now)
+        return self._commit(decision, cause, expected=case.head, line=heard.line, now=now)
 
     def _erase(self, command: EraseAuthor, cause: Cause) -> Commit:
         """Remember that an author is erased; what is stored of them is swept out behind it."""

@@ -12,7 +12,7 @@ from typing import Final
 
 from careline.domain.draft import Cause
 from careline.runtime.kafka import Record
-from schemas.commands import COMMAND, Command, RecordOutcome, ReportUnreadable
+from schemas.commands import COMMAND, Command, CorrectTriage, RecordOutcome, ReportUnreadable
 from schemas.envelope import Unreadable, header, unpack
 from schemas.identity import digest_of, mention_id, shard_of, shard_of_case
 from schemas.mentions import (
@@ -94,7 +94,9 @@ class Item:
 
     @property
     def target(self) -> str | None:
-        """The mention that an own post replies to."""
+        """The mention that an own post replies to, or that a person takes for a query."""
+        if isinstance(self.body, CorrectTriage):
+            return self.body.mention_id if self.body.query else None
         heard = self.body.heard if isinstance(self.body, MentionTriaged) else None
         if not isinstance(heard, BrandPosted) or heard.in_reply_to is None:
             return None

@@ -23,6 +23,7 @@ REPLY: Final = "case_reply"
 SNOOZE: Final = "case_snooze"
 ESCALATE: Final = "case_escalate"
 RESOLVE: Final = "case_resolve"
+CORRECT: Final = "case_correct"
 SENT: Final = "case_reply_sent"
 NOT_SENT: Final = "case_reply_not_sent"
 
@@ -102,5 +103,7 @@ def _fitting(case: Case) -> Iterator[tuple[str, str, str]]:
             yield ESCALATE, "Escalate", ""
     if not sending:
         yield RESOLVE, "Resolve", ""
+    if case.obligations:
+        yield CORRECT, "Correct", ""
     if case.claim is not None:
         yield RELEASE, "Release", ""

@@ -1,4 +1,4 @@
-"""The forms behind the buttons: reply, resolve, snooze.
+"""The forms behind the buttons: reply, resolve, snooze, correct.
 
 Promise: pure; a form says who will read what is written (public or private), how long it may be,
 and exactly which queries it covers; it carries those queries with it, so that a word that arrives
@@ -8,8 +8,8 @@ while somebody types is never taken for answered.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final
@@ -41,6 +41,7 @@ from schemas.mentions import MentionEdited, MentionReceived, Visibility
 REPLY_MODAL: Final = "case_reply_modal"
 RESOLVE_MODAL: Final = "case_resolve_modal"
 SNOOZE_MODAL: Final = "case_snooze_modal"
+CORRECT_MODAL: Final = "case_correct_modal"
 EXPECTS: Final = "expects_answer"
 
 SNOOZES: Final = MappingProxyType(
@@ -62,6 +63,14 @@ _CHOICES: Final = (
 _ANSWERED: Final = (Disposition.ANSWERED, "Every query is answered and no further word is due")
 _OPERATIONS: Final = ((Disposition.REPAIRED, "The cause was mended"),)
 _QUOTED_MAX: Final = 5
+KEEP: Final = "keep"
+"""The choice that leaves what triage said."""
+YES: Final = "yes"
+NO: Final = "no"
+_IS_QUERY: Final = (
+    (YES, "It is a query", "Somebody expects an answer"),
+    (NO, "It is no query", "Nothing is to be said: its deadline ends"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +184,41 @@ def snooze_modal(case: Case, memo: Memo) -> View:
     return _modal(SNOOZE_MODAL, "Snooze", "Snooze", memo, blocks)
 
 
+def correct_modal(case: Case, texts: Texts, memo: Memo, *, private: bool) -> View:
+    """Return the form in which somebody says what a message really is."""
+    leading = wording.leading(case)
+    if not memo.covers and leading is not None:
+        memo = replace(memo, covers=(leading.mention_id,))
+    options = [
+        Option(
+            value=value,
+            text=PlainTextObject(text=label),
+            description=PlainTextObject(text=why),
+        )
+        for value, label, why in _IS_QUERY
+    ]
+    radio = RadioButtonsElement(action_id="choice", options=options, initial_option=options[0])
+    blocks: list[Block] = [*_quotes(case, texts, memo, private=private)]
+    if len(memo.covers) > 1:
+        which = {str(place): f"Message {place + 1}" for place in range(len(memo.covers))}
+        blocks.append(_select("mention", "Which message", which))
+    sentiments = {each.value: name for each, name in wording.SENTIMENTS.items()}
+    urgencies = {each.value: name for each, name in wording.URGENCIES.items()}
+    kept = {KEEP: "As triage said"}
+    blocks += [
+        InputBlock(block_id="query", label=PlainTextObject(text="What it is"), element=radio),
+        _select("sentiment", "How the author feels", kept | sentiments),
+        _select("urgency", "How soon harm comes of waiting", kept | urgencies),
+    ]
+    return _modal(CORRECT_MODAL, "Correct the triage", "Correct", memo, blocks)
+
+
+def _select(block: str, label: str, choices: Mapping[str, str]) -> InputBlock:
+    options = [Option(value=value, label=name) for value, name in choices.items()]
+    element = StaticSelectElement(action_id="choice", options=options, initial_option=options[0])
+    return InputBlock(block_id=block, label=PlainTextObject(text=label), element=element)
+
+
 def _modal(callback: str, title: str, submit: str, memo: Memo, blocks: Sequence[Block]) -> View:
     return View(
         type="modal",
@@ -196,16 +240,21 @@ def _covered(case: Case, texts: Texts, memo: Memo, *, private: bool, verb: str) 
     else:
         says = f"This {verb} *{number} {'query' if number == 1 else 'queries'}*"
         says += f"; {rest} more stay open." if rest > 0 else ", all that are open."
-    blocks: list[Block] = [SectionBlock(text=MarkdownTextObject(text=says, verbatim=True))]
+    said = SectionBlock(text=MarkdownTextObject(text=says, verbatim=True))
+    return [said, *_quotes(case, texts, memo, private=private)]
+
+
+def _quotes(case: Case, texts: Texts, memo: Memo, *, private: bool) -> list[Block]:
+    """Return the author's words, where they may be shown."""
     if case.visibility is Visibility.DIRECT and not private:
-        return blocks
+        return []
     quotes: list[kit.Piece] = []
     for mention_id in memo.covers[:_QUOTED_MAX]:
         found = texts.get(mention_id)
         heard = found.heard if found is not None else None
         if isinstance(heard, MentionReceived | MentionEdited):
             quotes.append(quoted(heard.text, QUOTES_MAX))
-    return [*blocks, RichTextBlock(elements=quotes)] if quotes else blocks
+    return [RichTextBlock(elements=quotes)] if quotes else []
 
 
 def values_of(view: dict[str, Any], block: str, action: str) -> dict[str, Any]:

@@ -21,7 +21,13 @@ from responders.slack.cards import Texts
 from responders.slack.commanding import CLICK_VALID, NotStored, command_id
 from responders.slack.desk import Click, Desk, case_and_texts, held_by_other, read_click
 from responders.slack.errors import SlackFailed
-from responders.slack.modals import Memo, reply_modal, resolve_modal, snooze_modal
+from responders.slack.modals import (
+    Memo,
+    correct_modal,
+    reply_modal,
+    resolve_modal,
+    snooze_modal,
+)
 from schemas.commands import ClaimCase, Command, EscalateCase, ReleaseCase, SettleReply
 from schemas.mentions import Visibility
 
@@ -132,7 +138,9 @@ def _objection(desk: Desk, case: Case, click: Click) -> str:
     """Return why a form makes no sense on this case now; "" if it does."""
     if not case.is_live:
         return "This case is resolved already."
-    if held := held_by_other(case, click.actor, desk.clock.now()):
+    # What a message is, anybody may say, whoever holds the case.
+    held = held_by_other(case, click.actor, desk.clock.now())
+    if held and click.action != b.CORRECT:
         return f"Sorry, {held}."
     if case.reply is not None and click.action == b.REPLY:
         return "A reply is on its way already; the card says when it has arrived."
@@ -169,4 +177,5 @@ _OPENERS: Final[Mapping[str, Opener]] = {
     b.REPLY: lambda case, texts, memo, private: reply_modal(case, texts, memo, private=private),
     b.RESOLVE: lambda case, texts, memo, private: resolve_modal(case, texts, memo, private=private),
     b.SNOOZE: lambda case, _texts, memo, _private: snooze_modal(case, memo),
+    b.CORRECT: lambda case, texts, memo, private: correct_modal(case, texts, memo, private=private),
 }

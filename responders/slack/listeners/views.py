@@ -1,4 +1,4 @@
-"""Forms sent off: a reply, a resolution, a snooze.
+"""Forms sent off: a reply, a resolution, a snooze, a correction.
 
 Promise: the form closes only after its command is stored; sending the same form again, by a person
 or by Slack, is the same command. What a network would refuse is said before it is sent.
@@ -20,7 +20,15 @@ from responders.slack.commanding import FORM_VALID, NotStored, command_id
 from responders.slack.desk import Desk
 from responders.slack.lengths import limit_of
 from schemas.base import well_formed
-from schemas.commands import Command, Disposition, ReplyToCase, ResolveCase, SnoozeCase
+from schemas.commands import (
+    Command,
+    CorrectTriage,
+    Disposition,
+    ReplyToCase,
+    ResolveCase,
+    SnoozeCase,
+)
+from schemas.triage import Sentiment, Urgency
 
 _log = structlog.get_logger(__name__)
 
@@ -112,6 +120,22 @@ def _snooze(_memo: m.Memo, view: dict[str, Any], envelope: dict[str, Any]) -> Co
     return SnoozeCase(**envelope, until=envelope["issued_at"] + span)
 
 
+def _correct(memo: m.Memo, view: dict[str, Any], envelope: dict[str, Any]) -> Command | Invalid:
+    query, which = _chosen(view, "query"), _chosen(view, "mention") or "0"
+    sentiment, urgency = _chosen(view, "sentiment"), _chosen(view, "urgency")
+    if query not in {m.YES, m.NO}:
+        return Invalid(block="query", message="Choose one.")
+    if not which.isdecimal() or int(which) >= len(memo.covers):
+        return Invalid(block="query", message=STALE)
+    return CorrectTriage(
+        **envelope,
+        mention_id=memo.covers[int(which)],
+        query=query == m.YES,
+        sentiment=Sentiment(sentiment) if sentiment in set(Sentiment) else None,
+        urgency=Urgency(urgency) if urgency in set(Urgency) and query == m.YES else None,
+    )
+
+
 def _chosen(view: dict[str, Any], block: str) -> str:
     option = m.values_of(view, block, "choice").get("selected_option") or {}
     return str(option.get("value") or "")
@@ -138,4 +162,5 @@ _MAKERS: Final[Mapping[str, tuple[str, Maker]]] = {
     m.REPLY_MODAL: ("reply", _reply),
     m.RESOLVE_MODAL: ("disposition", _resolve),
     m.SNOOZE_MODAL: ("until", _snooze),
+    m.CORRECT_MODAL: ("query", _correct),
 }

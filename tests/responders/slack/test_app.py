@@ -10,8 +10,16 @@ from careline.domain.case import CaseStatus
 from careline.runtime.embedded_kafka import EmbeddedKafka
 from careline.sandbox.slack import people
 from responders.slack import buttons as b
-from schemas.commands import Actor, ActorKind, Outcome, RecordOutcome, ReplyToCase
+from schemas.commands import (
+    Actor,
+    ActorKind,
+    CorrectTriage,
+    Outcome,
+    RecordOutcome,
+    ReplyToCase,
+)
 from schemas.mentions import Visibility
+from schemas.triage import Sentiment, Urgency
 from tests.responders.slack.builders import SECRET_WORDS, a_mention, a_triage
 from tests.responders.slack.floor import Floor, seen, words
 
@@ -209,6 +217,29 @@ async def test_resolve_snooze_and_release_become_commands(floor: Floor) -> None:
         assert (await floor.submit(view, {"disposition": {"choice": "spam"}})).ok
         await seen(lambda: "☑️ Resolved by @ana: spam or abuse" in words(card))
         assert "case_" not in words(card)
+
+
+async def test_a_correction_becomes_a_command_and_changes_the_card(floor: Floor) -> None:
+    async with floor.responder():
+        await floor.world.hear(a_mention(at=fresh()), a_triage())
+        card = await floor.card()
+        await floor.case(lambda case: case.card is not None)
+        assert (await floor.press(card, b.CLAIM)).ok
+        await seen(lambda: "@ana since" in words(card))
+        view = await floor.open(card, b.CORRECT, floor.ben)
+        said = {"query": {"choice": "yes"}, "urgency": {"choice": "critical"}}
+        assert (await floor.submit(view, said, floor.ben)).ok
+        await seen(lambda: "🚨 critical · P1" in words(card))
+        view = await floor.open(card, b.CORRECT)
+        said = {"query": {"choice": "no"}, "sentiment": {"choice": "positive"}}
+        assert (await floor.submit(view, said)).ok
+        await seen(lambda: "☑️ Resolved by @ana: not a query" in words(card))
+        sent = [one for one in await floor.commands() if isinstance(one, CorrectTriage)]
+        assert [(one.query, one.sentiment, one.urgency) for one in sent] == [
+            (True, None, Urgency.CRITICAL),
+            (False, Sentiment.POSITIVE, None),
+        ]
+        assert {one.mention_id for one in sent} == {"x:acme:1000001"}
 
 
 async def test_escalation_is_told_in_the_thread_with_the_deadline(floor: Floor) -> None:

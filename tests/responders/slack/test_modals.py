@@ -9,7 +9,14 @@ from slack_sdk.models.views import View
 
 from careline.sandbox.slack.blocks import view_faults
 from responders.slack.lengths import limit_of, weighted_length
-from responders.slack.modals import Memo, read_memo, reply_modal, resolve_modal, snooze_modal
+from responders.slack.modals import (
+    Memo,
+    correct_modal,
+    read_memo,
+    reply_modal,
+    resolve_modal,
+    snooze_modal,
+)
 from schemas.mentions import Visibility
 from tests.responders.slack.builders import (
     SECRET_WORDS,
@@ -88,6 +95,31 @@ def test_a_settled_case_may_be_closed_as_answered_and_an_open_one_may_not() -> N
     assert '"answered"' in shown(forms(Story().answered())[1])
     assert '"answered"' not in shown(forms(Story())[1])
     assert '"repaired"' in shown(forms(an_operations_story())[1])
+
+
+def test_a_correction_asks_which_message_and_keeps_what_triage_said() -> None:
+    story = Story(*(a_mention(number) for number in range(1, 4)))
+    view = correct_modal(story.case, story.texts, memo_of(story), private=False)
+    assert view_faults(view.to_dict()) == []
+    assert "Message 3" in shown(view)
+    assert shown(view).count('"initial_option"') == 4
+    assert read_memo(view.private_metadata or "") == memo_of(story)
+
+
+def test_a_correction_of_an_answered_case_is_about_its_last_message() -> None:
+    story = Story(a_mention(1), a_mention(2)).answered()
+    view = correct_modal(story.case, story.texts, memo_of(story), private=False)
+    memo = read_memo(view.private_metadata or "")
+    assert memo is not None
+    assert memo.covers == (story.case.obligations[-1].mention_id,)
+    assert "Message 1" not in shown(view)
+
+
+def test_a_correction_of_a_direct_message_quotes_it_in_private_only() -> None:
+    story = Story(a_mention(1, SECRET_WORDS, visibility=Visibility.DIRECT))
+    memo = memo_of(story)
+    assert SECRET_WORDS not in shown(correct_modal(story.case, story.texts, memo, private=False))
+    assert SECRET_WORDS in shown(correct_modal(story.case, story.texts, memo, private=True))
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"case_id":1}', "x" * 10])
