@@ -68,6 +68,10 @@ simulate-planted: $(STAMP) ## every planted bug: the seed that finds it and what
 bench: $(STAMP) ## figures against Faust and Quix Streams, into bench/results.json (needs the real Kafka)
 	$(BIN)/python -m bench $(ARGS)
 
+.PHONY: bench-triage
+bench-triage: $(TRAINING)/.locked ## triage beside VADER and a tf-idf logistic, into bench/triage.json
+	$(TRAINING)/bin/python -m bench.triage $(ARGS)
+
 .PHONY: mutation
 mutation: $(MUTATION)/.locked ## small bugs in clock, ladder and case: how many the tests notice (ARGS="ladder steps")
 	$(MUTATION)/bin/python -m tests.mutation $(ARGS)

@@ -25,13 +25,13 @@ from typing import Any, Final
 import aiohttp
 
 from bench.corpus import Corpus
+from bench.judge import decision
 from bench.machine import ROOT
 from bench.measure import Subject
 from bench.peers import PARTITIONS, fresh_topics, ledger
 from bench.throughput import received
 from careline.runtime.kafka import Producer
 from careline.runtime.tether import tethered
-from careline.triage.rules import RuleTriager
 from schemas.identity import case_id
 from schemas.mentions import MentionReceived
 from schemas.topics import MENTIONS_RECEIVED
@@ -96,7 +96,7 @@ async def latency(
 
 def _queries(corpus: Corpus, count: int) -> list[MentionReceived]:
     """Return mentions that open a case each, so that each has a card to wait for."""
-    triager = RuleTriager()
+    triager = decision()
     queries = (
         each
         for each in corpus.mentions(count * 4, seed=_SEED)

@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.corpus import Corpus
+from bench.judge import decision
 from bench.measure import Speed, Subject, Work, speed_of
 from bench.peers import PARTITIONS, Progress, fresh_topics, ledger, lengths
-from careline.triage.rules import RuleTriager
 from schemas.envelope import Packed, pack
 from schemas.identity import shard_of
 from schemas.mentions import MentionReceived
@@ -52,7 +52,7 @@ def work_of(corpus: Corpus, events: int) -> tuple[Work, Work]:
     """Return the work of those who do the job, and that of the one who only counts both hops."""
     mentions = list(corpus.mentions(WARM + events, seed=_SEED))
     heard = [received(each) for each in mentions]
-    triages = RuleTriager().triage_batch([each.text for each in mentions])
+    triages = decision().triage_batch([each.text for each in mentions])
     triaged = [
         (
             partition,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import (
     AwareDatetime,
@@ -179,6 +179,17 @@ class NotifySettings(_Part):
     smtp_sender: str = ""
 
 
+class TriageSettings(_Part):
+    """What judges the texts."""
+
+    classifier: Literal["model", "rules"] = "model"
+    """The trained model, or word lists and weighted rules."""
+    artefact: str = "default"
+    """The shipped model, `free` (learnt from no data under a non-commercial licence), or a path."""
+    rules: Path | None = None
+    """The brand's own workflows, floors and topics, laid over the shipped ones: docs/triage.md."""
+
+
 class Settings(BaseSettings):
     """All that one process of careline reads from its environment."""
 
@@ -205,6 +216,7 @@ class Settings(BaseSettings):
     replay: ReplaySettings = ReplaySettings()
     auditor: AuditorSettings = AuditorSettings()
     notify: NotifySettings = NotifySettings()
+    triage: TriageSettings = TriageSettings()
 
     @classmethod
     def settings_customise_sources(

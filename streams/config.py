@@ -13,6 +13,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from careline.domain.policy import Policy
+from careline.triage.choice import TriageChoice
 
 WORKERS: Final = "careline-worker"
 """Kafka's consumer group: all workers of one careline share it."""
@@ -25,6 +26,8 @@ class WorkerConfig:
     bootstrap: str
     redis_url: SecretStr
     policy: Policy = field(default_factory=Policy)
+    triage: TriageChoice = field(default_factory=TriageChoice)
+    """What judges the texts, and by which rules."""
     group: str = WORKERS
     development: bool = False
     """Accept a Redis that may forget (``--dev``)."""

@@ -16,15 +16,18 @@ from typing import Final, Protocol
 
 import structlog
 
+from careline.domain.policy import Vips
 from careline.ledger.items import Remembered
 from careline.runtime.helper import Helper, Raised
 from careline.runtime.kafka import Producer, Record
-from careline.triage.protocol import Triager
+from careline.triage.context import NO_CONTEXT, Context
+from careline.triage.decision import Decision
 from schemas.envelope import Packed, Unreadable, pack, pack_json, unpack
 from schemas.identity import shard_of
 from schemas.mentions import HEARD, HeardRecord, MentionEdited, MentionReceived
 from schemas.topics import MENTIONS_RECEIVED, MENTIONS_TRIAGED
 from schemas.triage import MentionTriaged, RecordSkipped, Triage, failed_triage
+from streams.contacts import Contacts
 from streams.retry import described, insist
 
 HANDLER: Final = "triage"
@@ -55,6 +58,7 @@ class _Reading:
     heard: HeardRecord | None = None
     reason: str = ""
     triage: Triage | None = None
+    context: Context = NO_CONTEXT
 
     @property
     def text(self) -> str | None:
@@ -66,19 +70,20 @@ class _Reading:
 class TriageStage:
     """The work of the agent on `mentions.received.v1`, and of whoever finds that it skipped one."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it stands on, and its bounds
         self,
-        triager: Callable[[], Triager],
+        decision: Callable[[], Decision],
         producer: Producer,
         quarantine: Quarantine,
         *,
         partitions: int,
         budget: float,
         budget_each: float,
+        vips: Vips,
     ) -> None:
-        """Give the triager `budget` seconds for a batch, then `budget_each` for each text.
+        """Give triage `budget` seconds for a batch, then `budget_each` for each text.
 
-        `triager` makes it, in a process of its own: so it can be pickled.
+        `decision` makes what judges, in a process of its own: so it can be pickled.
         """
         self.remembered = Remembered()
         """What was encoded a moment ago, for whoever reads it back."""
@@ -87,7 +92,8 @@ class TriageStage:
         self._partitions = partitions
         self._budget = budget
         self._budget_each = budget_each
-        self._helper = Helper("triage", triager)
+        self._helper = Helper("triage", decision)
+        self._contacts = Contacts(vips)
 
     @property
     def hung(self) -> int:
@@ -130,7 +136,9 @@ class TriageStage:
     def _read(self, record: Record) -> _Reading:
         try:
             heard = unpack(HEARD, record.value)
-            return _Reading(record, heard=heard, reason=self._fault(record, heard))
+            reason = self._fault(record, heard)
+            context = NO_CONTEXT if reason else self._contacts.heard(heard)
+            return _Reading(record, heard=heard, reason=reason, context=context)
         except Unreadable as error:
             return _Reading(record, reason=error.reason)
         except Exception as error:  # noqa: BLE001 - a record must not stop its neighbours
@@ -173,24 +181,26 @@ class TriageStage:
             return
         found: Sequence[object] = ()
         try:
-            found = await self._helper.call("triage_batch", texts, within=self._budget)
+            contexts = [each.context for each in readings]
+            found = await self._helper.call("triage_batch", texts, contexts, within=self._budget)
         except Exception as error:  # noqa: BLE001 - whatever a triager does, no mention is lost
             _log.warning("triage of a batch failed", error=described(error), texts=len(texts))
         triages = [each for each in found if isinstance(each, Triage)]
         if len(triages) != len(texts):
-            triages = await self._judge_each(texts)
+            triages = await self._judge_each(readings)
         for reading, triage in zip(readings, triages, strict=True):
             reading.triage = triage
 
-    async def _judge_each(self, texts: Sequence[str]) -> list[Triage]:
+    async def _judge_each(self, readings: Sequence[_Reading]) -> list[Triage]:
         hung = 0
         triages = []
-        for text in texts:
+        for reading in readings:
             if hung >= _HUNG_IN_A_BATCH:
                 triages.append(failed_triage("no time was left"))
                 continue
             try:
-                triages.append(await self._helper.call("triage", text, within=self._budget_each))
+                given = (reading.text, reading.context)
+                triages.append(await self._helper.call("triage", *given, within=self._budget_each))
             except TimeoutError:
                 hung += 1
                 triages.append(failed_triage("it took too long"))

@@ -18,6 +18,7 @@ from confluent_kafka import Producer as ConfluentProducer
 from quixstreams import Application, message_context
 from quixstreams.sinks.base import BatchingSink, SinkBatch
 
+from bench.judge import decision
 from careline.domain.policy import Policy
 from careline.ledger import outboxes, recovery
 from careline.ledger.apply import Applier
@@ -26,7 +27,7 @@ from careline.ledger.quarantine import Quarantine
 from careline.ledger.store import Ledger
 from careline.runtime.kafka import LogReader, Producer, Record
 from careline.runtime.redis import connect
-from careline.triage.rules import RuleTriager
+from careline.triage.decision import Decision
 from schemas.envelope import Packed, pack_json, unpack
 from schemas.mentions import HEARD, MentionEdited, MentionReceived
 from schemas.topics import DEFAULT_PARTITIONS, MENTIONS_RECEIVED, MENTIONS_TRIAGED
@@ -127,7 +128,7 @@ class LedgerSink(BatchingSink):
         return self._runner.run(work)
 
 
-def triaged(triager: RuleTriager, value: bytes) -> Packed:
+def triaged(triager: Decision, value: bytes) -> Packed:
     """Return the triaged record of a received one, byte for byte as careline's worker makes it."""
     heard = unpack(HEARD, value)
     triage = b"null"
@@ -165,7 +166,7 @@ def main(bootstrap: str, redis_url: str) -> None:
     output = app.topic(
         MENTIONS_TRIAGED.name, value_serializer="bytes", key_serializer="bytes", **raw
     )
-    triager = RuleTriager()
+    triager = decision()
     first = app.dataframe(received).apply(lambda value: triaged(triager, value))
     first = first.set_headers(lambda packed, _key, _time, _headers: packed.headers)
     first.apply(lambda packed: packed.value).to_topic(output)

@@ -9,13 +9,16 @@ import sys
 
 from pydantic import SecretStr
 
+from bench.judge import CHOICE
 from streams.config import WorkerConfig
 from streams.worker import run_worker
 
 
 def main(bootstrap: str, redis_url: str) -> int:
     """Run until SIGTERM."""
-    return run_worker(WorkerConfig(bootstrap=bootstrap, redis_url=SecretStr(redis_url)))
+    return run_worker(
+        WorkerConfig(bootstrap=bootstrap, redis_url=SecretStr(redis_url), triage=CHOICE)
+    )
 
 
 if __name__ == "__main__":

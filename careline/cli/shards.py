@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from careline import wiring
 from careline.config import load_config
@@ -18,7 +19,7 @@ from careline.runtime import topics_admin
 from careline.runtime.kafka import LogReader, Producer
 from careline.runtime.redis import assert_durable, connect
 from careline.settings import Settings
-from careline.triage.rules import RuleTriager
+from careline.triage.choice import chosen_decision
 from schemas.commands import Command
 from schemas.envelope import Packed
 from schemas.topics import CASES_COMMANDS
@@ -50,12 +51,13 @@ async def opened_to_change(settings: Settings) -> AsyncIterator[Shards]:
     client = connect(settings.redis.url.get_secret_value())
     quarantine = Quarantine(producer, config.partitions)
     triage = TriageStage(
-        RuleTriager,
+        partial(chosen_decision, config.triage),
         producer,
         quarantine,
         partitions=config.partitions,
         budget=config.triage_budget,
         budget_each=config.triage_budget_each,
+        vips=config.policy.vips,
     )
 
     async def forward(shard: int, _: Command, packed: Packed) -> None:

@@ -10,7 +10,6 @@ from pydantic import SecretStr
 
 from careline.domain.policy import FIRST_RESPONSE, Policy
 from careline.runtime.log import configure_logging
-from careline.triage.rules import RuleTriager
 from streams.config import WorkerConfig
 from streams.worker import run_worker
 from tests.support.hostile_triager import Hostile
@@ -28,7 +27,7 @@ def main(argument: str) -> int:
     )
     policy = Policy(partitions=wanted.pop("partitions"), first_response=first_response)
     config = WorkerConfig(redis_url=SecretStr(wanted.pop("redis_url")), policy=policy, **wanted)
-    return run_worker(config, triager=Hostile if hostile else RuleTriager)
+    return run_worker(config, triager=Hostile if hostile else None)
 
 
 if __name__ == "__main__":
