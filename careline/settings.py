@@ -31,6 +31,7 @@ from pydantic_settings import (
 from yarl import URL
 
 from careline.ledger.auditing.clocktime import time_of
+from careline.runtime.brokers import Brokers, Security, secured
 from careline.runtime.errors import ConfigurationError
 from careline.runtime.outbound import checked_url
 from schemas.topics import DEFAULT_PARTITIONS
@@ -49,8 +50,31 @@ class KafkaSettings(_Part):
     """Where Kafka is, and how many partitions every topic has."""
 
     bootstrap_servers: str = "127.0.0.1:9092"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    sasl_username: str = ""
+    sasl_password: SecretStr | None = None
+    ssl_ca_file: Path | None = None
+    """Whom to trust, where it is not whom the system trusts; PEM."""
+    ssl_cert_file: Path | None = None
+    """What this client shows, where brokers ask for it; PEM."""
+    ssl_key_file: Path | None = None
     partitions: int = Field(default=DEFAULT_PARTITIONS, ge=1, le=1000)
     """Chosen once, before the first start: the partition is the shard."""
+
+    @property
+    def brokers(self) -> Brokers:
+        """What every client of Kafka is given. Raises ConfigurationError."""
+        security = Security(
+            protocol=self.security_protocol,
+            mechanism=self.sasl_mechanism,
+            username=self.sasl_username,
+            password=self.sasl_password,
+            ca_file=self.ssl_ca_file,
+            cert_file=self.ssl_cert_file,
+            key_file=self.ssl_key_file,
+        )
+        return secured(self.bootstrap_servers, security)
 
 
 class RedisSettings(_Part):
@@ -179,17 +203,6 @@ class NotifySettings(_Part):
     smtp_sender: str = ""
 
 
-class TriageSettings(_Part):
-    """What judges the texts."""
-
-    classifier: Literal["model", "rules"] = "model"
-    """The trained model, or word lists and weighted rules."""
-    artefact: str = "default"
-    """The shipped model, `free` (learnt from no data under a non-commercial licence), or a path."""
-    rules: Path | None = None
-    """The brand's own workflows, floors and topics, laid over the shipped ones: docs/triage.md."""
-
-
 class Settings(BaseSettings):
     """All that one process of careline reads from its environment."""
 
@@ -216,7 +229,6 @@ class Settings(BaseSettings):
     replay: ReplaySettings = ReplaySettings()
     auditor: AuditorSettings = AuditorSettings()
     notify: NotifySettings = NotifySettings()
-    triage: TriageSettings = TriageSettings()
 
     @classmethod
     def settings_customise_sources(

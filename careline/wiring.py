@@ -60,7 +60,7 @@ ROLES: Final = (
 def topics_on_broker(settings: Settings) -> topics_admin.TopicsOnBroker:
     """Return where the topics are, and the table they are held against."""
     return topics_admin.TopicsOnBroker(
-        bootstrap=settings.kafka.bootstrap_servers,
+        bootstrap=settings.kafka.brokers,
         partitions=settings.kafka.partitions,
         topics=TOPICS,
     )
@@ -68,21 +68,12 @@ def topics_on_broker(settings: Settings) -> topics_admin.TopicsOnBroker:
 
 def worker_config(settings: Settings, config: CarelineConfig) -> WorkerConfig:
     """Return what a worker is told."""
-    from careline.triage.choice import TriageChoice  # noqa: PLC0415 - see the module's promise
-    from careline.triage.rulebook import load_rulebook  # noqa: PLC0415 - as above
-    from streams.config import WorkerConfig  # noqa: PLC0415 - as above
+    from streams.config import WorkerConfig  # noqa: PLC0415 - see the module's promise
 
-    if settings.triage.rules is not None:
-        load_rulebook(settings.triage.rules)  # what is wrong with it is told before anything runs
     return WorkerConfig(
-        bootstrap=settings.kafka.bootstrap_servers,
+        bootstrap=settings.kafka.brokers,
         redis_url=settings.redis.url,
         policy=config.service_levels.policy(settings.kafka.partitions),
-        triage=TriageChoice(
-            classifier=settings.triage.classifier,
-            artefact=settings.triage.artefact,
-            rules=settings.triage.rules,
-        ),
         development=settings.dev,
     )
 
@@ -110,7 +101,7 @@ def slack_config(settings: Settings, config: CarelineConfig) -> SlackConfig:
             bot_token=bot,
             app_token=app,
             base_url=settings.slack.base_url,
-            kafka=settings.kafka.bootstrap_servers,
+            kafka=settings.kafka.brokers,
             redis=settings.redis.url,
             partitions=settings.kafka.partitions,
             channels=channels,
@@ -195,7 +186,7 @@ def connectors_config(
         )
         replay = (checked("replay", made),)
     return ConnectorsConfig(
-        kafka_bootstrap=settings.kafka.bootstrap_servers,
+        kafka_bootstrap=settings.kafka.brokers,
         redis_url=settings.redis.url.get_secret_value(),
         partitions=settings.kafka.partitions,
         x=x_configs(settings, config) if network == "x" else (),

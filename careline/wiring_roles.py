@@ -30,7 +30,7 @@ def auditor_config(settings: Settings) -> AuditorConfig:
 
     auditor = settings.auditor
     return AuditorConfig(
-        kafka=settings.kafka.bootstrap_servers,
+        kafka=settings.kafka.brokers,
         redis=settings.redis.url,
         partitions=settings.kafka.partitions,
         group=WORKERS,
@@ -69,7 +69,7 @@ def notify_config(settings: Settings, config: CarelineConfig) -> NotifyConfig:
     return checked(
         "notify",
         lambda: NotifyConfig(
-            kafka=settings.kafka.bootstrap_servers,
+            kafka=settings.kafka.brokers,
             redis=settings.redis.url,
             partitions=settings.kafka.partitions,
             webhooks=hooks,

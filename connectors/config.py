@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from pydantic import BaseModel, ConfigDict, Field
 
+from careline.runtime.brokers import Where
 from connectors.replay.config import ReplayConfig
 from connectors.x.config import XConfig
 from schemas.topics import DEFAULT_PARTITIONS
@@ -17,9 +15,7 @@ class ConnectorsConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kafka_bootstrap: str
-    kafka_options: Mapping[str, Any] = Field(default_factory=dict)
-    """TLS and SASL arguments of the Kafka client."""
+    kafka_bootstrap: Where
     redis_url: str
     partitions: int = Field(default=DEFAULT_PARTITIONS, ge=1)
     x: tuple[XConfig, ...] = ()

@@ -101,16 +101,14 @@ async def _furnish(
     config: ConnectorsConfig, stack: contextlib.AsyncExitStack, clock: Clock
 ) -> _Furniture:
     """Connect to Kafka and Redis; the stack closes everything."""
-    options = config.kafka_options
     producer = Producer(
         config.kafka_bootstrap,
         client_id=CLIENT_ID,
         timeout=config.kafka_timeout_s,
-        client_options=options,
     )
     stack.push_async_callback(producer.stop)
     await producer.start()
-    reader = LogReader(config.kafka_bootstrap, client_id=CLIENT_ID, client_options=options)
+    reader = LogReader(config.kafka_bootstrap, client_id=CLIENT_ID)
     stack.push_async_callback(reader.stop)
     await reader.start()
     redis = connect(config.redis_url)
@@ -149,7 +147,6 @@ async def _send_replies(
         CASES_EVENTS.name,
         group_of(senders),
         client_id=CLIENT_ID,
-        client_options=config.kafka_options,
     )
     await events.start()
     try:

@@ -17,6 +17,7 @@ import faust
 from faust import streams as faust_streams
 from yarl import URL
 
+from careline.runtime.brokers import client_options
 from careline.runtime.errors import ConfigurationError
 from streams.config import WorkerConfig
 from streams.transport import App
@@ -31,8 +32,8 @@ def create_app(config: WorkerConfig) -> faust.App:
     """Return a new app without agents."""
     return App(
         config.group,
-        broker=[URL(f"kafka://{each.strip()}") for each in config.bootstrap.split(",")],
-        broker_credentials=_credentials(config.kafka_options),
+        broker=[URL(f"kafka://{each.strip()}") for each in str(config.bootstrap).split(",")],
+        broker_credentials=_credentials(client_options(config.bootstrap)),
         # A folder that nothing is written to: only tables would, and there are none.
         datadir=str(Path(tempfile.gettempdir()) / "careline-worker"),
         autodiscover=False,

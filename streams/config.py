@@ -6,14 +6,13 @@ environment or a file. The defaults are those of the design (section 8).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from pydantic import SecretStr
 
 from careline.domain.policy import Policy
-from careline.triage.choice import TriageChoice
+from careline.runtime.brokers import Where
 
 WORKERS: Final = "careline-worker"
 """Kafka's consumer group: all workers of one careline share it."""
@@ -23,17 +22,12 @@ WORKERS: Final = "careline-worker"
 class WorkerConfig:
     """The settings of one worker process."""
 
-    bootstrap: str
+    bootstrap: Where
     redis_url: SecretStr
     policy: Policy = field(default_factory=Policy)
-    triage: TriageChoice = field(default_factory=TriageChoice)
-    """What judges the texts, and by which rules."""
     group: str = WORKERS
     development: bool = False
     """Accept a Redis that may forget (``--dev``)."""
-    kafka_options: Mapping[str, object] = field(default_factory=dict)
-    """TLS and SASL arguments of our own Kafka clients."""
-
     session_timeout: float = 10.0
     """Seconds after which the broker gives a dead worker's partitions to another."""
     drain_budget: float = 8.0

@@ -249,7 +249,7 @@ async def _asked(ask: _Ask, make: Make) -> tuple[int, dict[str, Any], str]:
         if ask.seen and case.version != ask.seen:
             says = f"it is at version {case.version}, you saw {ask.seen}: look again"
             return _result(chosen, case, "refused", reason="moved_on", says=says)
-        producer = Producer(settings.kafka.bootstrap_servers, client_id="careline-cli")
+        producer = Producer(settings.kafka.brokers, client_id="careline-cli")
         await producer.start()
         try:
             now = SystemClock().now()

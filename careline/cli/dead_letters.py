@@ -125,7 +125,7 @@ def redrive_letter(
 @asynccontextmanager
 async def _letters(settings: Settings) -> AsyncIterator[Letters]:
     await topics_admin.require_topics(wiring.topics_on_broker(settings))
-    reader = LogReader(settings.kafka.bootstrap_servers, client_id="careline-cli")
+    reader = LogReader(settings.kafka.brokers, client_id="careline-cli")
     await reader.start()
     try:
         yield Letters(reader, partitions=settings.kafka.partitions)
@@ -154,7 +154,7 @@ async def _redriven(
     letter = await _one(settings, letter_id)
     if letter.redriven and not again:
         return letter, None
-    producer = Producer(settings.kafka.bootstrap_servers, client_id="careline-cli")
+    producer = Producer(settings.kafka.brokers, client_id="careline-cli")
     await producer.start()
     try:
         done = await redrive(letter, producer, partitions=settings.kafka.partitions)

@@ -90,7 +90,7 @@ async def _held(settings: Settings, author: Author) -> dict[str, int]:
 
 async def _erase(settings: Settings, author: Author) -> tuple[Swept, list[int]]:
     await topics_admin.require_topics(topics_on_broker(settings))
-    producer = Producer(settings.kafka.bootstrap_servers, client_id="careline-erase")
+    producer = Producer(settings.kafka.brokers, client_id="careline-erase")
     async with ledger_of(settings) as ledger:
         await producer.start()
         try:

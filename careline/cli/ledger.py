@@ -97,7 +97,7 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[Ledger, LogReader]]:
     """Open the ledger and the log. Raises ConfigurationError if one does not answer."""
     await topics_admin.require_topics(wiring.topics_on_broker(settings))
     async with ledger_of(settings) as ledger:
-        reader = LogReader(settings.kafka.bootstrap_servers, client_id="careline-cli")
+        reader = LogReader(settings.kafka.brokers, client_id="careline-cli")
         await reader.start()
         try:
             yield ledger, reader

@@ -17,12 +17,13 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
+from careline.runtime.brokers import Where, client_options
 from careline.runtime.errors import ConfigurationError, RetryableError
 from careline.runtime.kafka_errors import RecordsGone, Unavailable, translated
 from careline.runtime.kafka_producer import Producer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
 __all__ = ["GroupReader", "LogReader", "Producer", "Record", "RecordsGone", "Unavailable"]
 
@@ -58,14 +59,9 @@ class Record:
 class LogReader:
     """Reads partitions by offset, outside of any group: for recovery, replay and the audit."""
 
-    def __init__(
-        self, bootstrap: str, *, client_id: str, client_options: Mapping[str, object] | None = None
-    ) -> None:
+    def __init__(self, bootstrap: Where, *, client_id: str) -> None:
         """Remember how to connect."""
-        self._options = dict(client_options or {}) | {
-            "bootstrap_servers": bootstrap,
-            "client_id": client_id,
-        }
+        self._options = client_options(bootstrap, client_id=client_id)
         self._offsets: AIOKafkaConsumer | None = None
 
     async def start(self) -> None:
@@ -156,20 +152,16 @@ class GroupReader:
 
     def __init__(
         self,
-        bootstrap: str,
+        bootstrap: Where,
         topic: str,
         group: str,
         *,
         client_id: str,
-        client_options: Mapping[str, object] | None = None,
         gather: bool = False,
     ) -> None:
         """Remember what to read, and as whom; ``gather`` trades a moment for fewer fetches."""
         self._gather = gather
-        self._options = dict(client_options or {}) | {
-            "bootstrap_servers": bootstrap,
-            "client_id": client_id,
-        }
+        self._options = client_options(bootstrap, client_id=client_id)
         self._topic = topic
         self._group = group
         self._consumer: AIOKafkaConsumer | None = None

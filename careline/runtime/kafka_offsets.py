@@ -6,12 +6,13 @@ Promise: asking joins no group, assigns nothing and commits nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from careline.runtime.brokers import Where, client_options
 from careline.runtime.errors import ConfigurationError
 from careline.runtime.kafka_errors import Unavailable, translated
 
@@ -23,18 +24,14 @@ class GroupOffsets:
 
     def __init__(
         self,
-        bootstrap: str,
+        bootstrap: Where,
         group: str,
         *,
         client_id: str,
-        client_options: Mapping[str, object] | None = None,
     ) -> None:
         """Remember whom to ask about."""
         self._group = group
-        self._options = dict(client_options or {}) | {
-            "bootstrap_servers": bootstrap,
-            "client_id": client_id,
-        }
+        self._options = client_options(bootstrap, client_id=client_id)
         self._consumer: AIOKafkaConsumer | None = None
 
     async def start(self) -> None:

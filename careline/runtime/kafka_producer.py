@@ -18,11 +18,12 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerClosed
 
+from careline.runtime.brokers import Where, client_options
 from careline.runtime.errors import PermanentError
 from careline.runtime.kafka_errors import Unavailable, translated
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from schemas.envelope import Packed
 
@@ -41,17 +42,13 @@ class Producer:
 
     def __init__(
         self,
-        bootstrap: str,
+        bootstrap: Where,
         *,
         client_id: str,
         timeout: float = 30.0,
-        client_options: Mapping[str, object] | None = None,
     ) -> None:
-        """Remember how to connect; ``client_options`` are TLS and SASL arguments of the client."""
-        self._options = dict(client_options or {}) | {
-            "bootstrap_servers": bootstrap,
-            "client_id": client_id,
-        }
+        """Remember how to connect."""
+        self._options = client_options(bootstrap, client_id=client_id)
         self._timeout = timeout
         self._producer: AIOKafkaProducer | None = None
         self._turn = asyncio.Lock()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
 from typing import TYPE_CHECKING, Protocol
@@ -22,10 +22,11 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyExistsError, for_code
 
+from careline.runtime.brokers import Where, client_options, no_answer_hint
 from careline.runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
 _MAX_REPLICATION = 3
 _CONNECT_TIMEOUT_S = 20.0
@@ -77,11 +78,9 @@ class TopicDifference:
 class TopicsOnBroker:
     """How to reach the broker, and the table it is held against."""
 
-    bootstrap: str
+    bootstrap: Where
     partitions: int
     topics: Sequence[TopicSpec]
-    client_options: Mapping[str, object] = field(default_factory=dict)
-    """More arguments of the Kafka client: TLS, SASL."""
 
 
 async def plan(where: TopicsOnBroker) -> tuple[TopicDifference, ...]:
@@ -125,7 +124,7 @@ async def require_topics(where: TopicsOnBroker) -> None:
 
 @asynccontextmanager
 async def _admin(where: TopicsOnBroker) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=where.bootstrap, **where.client_options)
+    admin = AIOKafkaAdminClient(**client_options(where.bootstrap))
     try:
         async with asyncio.timeout(_CONNECT_TIMEOUT_S):
             await admin.start()
@@ -133,7 +132,7 @@ async def _admin(where: TopicsOnBroker) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.close()
         raise ConfigurationError(
             f"no Kafka answers at {where.bootstrap} ({type(error).__name__})",
-            hint="start it, correct CARELINE_KAFKA__BOOTSTRAP_SERVERS, or try: careline demo",
+            hint=no_answer_hint(where.bootstrap),
         ) from error
     try:
         yield admin

@@ -16,6 +16,7 @@ import structlog
 from careline.domain.effects import NOTIFY
 from careline.ledger.executor import Executor, ExecutorSettings
 from careline.ledger.store import Ledger
+from careline.runtime.brokers import Where
 from careline.runtime.clock import Clock, SystemClock
 from careline.runtime.errors import RetryableError
 from careline.runtime.kafka import GroupReader, Producer, Record
@@ -75,7 +76,7 @@ async def run_notify(
 class _Waking:
     """Follows the log: which shards are ours, and which have a step to be told."""
 
-    def __init__(self, bootstrap: str, clock: Clock) -> None:
+    def __init__(self, bootstrap: Where, clock: Clock) -> None:
         self._bootstrap = bootstrap
         self._clock = clock
         self._reader: GroupReader | None = None

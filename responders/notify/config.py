@@ -16,6 +16,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from careline.runtime.brokers import Where
 from careline.runtime.outbound import checked_url, is_loopback
 from schemas.topics import DEFAULT_PARTITIONS
 
@@ -90,7 +91,7 @@ class Smtp(_Part):
 class NotifyConfig(_Part):
     """The responder's whole configuration."""
 
-    kafka: str
+    kafka: Where
     redis: SecretStr
     partitions: int = DEFAULT_PARTITIONS
     webhooks: Mapping[str, Webhook] = Field(default_factory=dict)

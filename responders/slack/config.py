@@ -12,6 +12,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from careline.runtime.brokers import Where
 from schemas.topics import DEFAULT_PARTITIONS
 
 OPS: Final = "ops"
@@ -35,8 +36,7 @@ class SlackConfig(BaseModel):
     bot_token: SecretStr
     app_token: SecretStr
     base_url: str = "https://slack.com/api/"
-    kafka: str
-    """Bootstrap servers."""
+    kafka: Where
     redis: SecretStr
     """URL of the ledger; it may hold a password."""
     partitions: int = DEFAULT_PARTITIONS

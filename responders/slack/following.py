@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from careline.runtime.brokers import Where
 from careline.runtime.clock import Clock
 from careline.runtime.errors import RetryableError
 from careline.runtime.kafka import GroupReader, Record
@@ -24,7 +25,7 @@ _log = structlog.get_logger(__name__)
 class Follower:
     """One member of a group that reads the log of record."""
 
-    def __init__(self, bootstrap: str, group: str, clock: Clock, *, gather: bool = False) -> None:
+    def __init__(self, bootstrap: Where, group: str, clock: Clock, *, gather: bool = False) -> None:
         """Remember whom to follow as what, and whether a quarter of a second matters."""
         self._gather = gather
         self._bootstrap = bootstrap

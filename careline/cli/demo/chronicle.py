@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Self
 
+from careline.runtime.brokers import Where
 from careline.runtime.errors import CarelineError, RetryableError
 from careline.runtime.kafka import GroupReader, Record
 from schemas.envelope import Unreadable, unpack
@@ -27,7 +28,7 @@ OnEvent = Callable[[Told], None]
 class Chronicle:
     """A reader of case events in the background; use as `async with`."""
 
-    def __init__(self, bootstrap: str, *, on_event: OnEvent) -> None:
+    def __init__(self, bootstrap: Where, *, on_event: OnEvent) -> None:
         """Remember where to read, and whom to tell each event once."""
         self.events: list[Told] = []
         self._on_event = on_event

@@ -124,7 +124,7 @@ async def _story(*, kafka: str, redis: str, keep: bool, say: story.Say) -> balan
             await _or_failure(stage, stream.ready(probe, cursors=len(story.SOURCES)))
             narrator = Narrator(say)
             async with Chronicle(
-                stage.settings.kafka.bootstrap_servers, on_event=narrator.tell
+                stage.settings.kafka.brokers, on_event=narrator.tell
             ) as chronicle:
                 say("✓ ready; see it at " + stage.sandbox["slack_url"])
                 say("")

@@ -73,7 +73,7 @@ class Probe:
         self._stack = AsyncExitStack()
         settings = stage.settings
         self.partitions = settings.kafka.partitions
-        self.reader = LogReader(settings.kafka.bootstrap_servers, client_id="careline-demo")
+        self.reader = LogReader(settings.kafka.brokers, client_id="careline-demo")
         self._client = connect(settings.redis.url.get_secret_value())
         self.ledger = Ledger(self._client, partitions=self.partitions)
         self._executors = executors

@@ -26,6 +26,7 @@ from careline.ledger.auditing.metrics import AuditMetrics, served
 from careline.ledger.auditing.nightly import Nightly
 from careline.ledger.quarantine import Quarantine
 from careline.ledger.store import Ledger
+from careline.runtime.brokers import Where
 from careline.runtime.clock import Clock, SystemClock
 from careline.runtime.errors import RetryableError
 from careline.runtime.kafka import LogReader, Producer
@@ -43,7 +44,7 @@ _log = structlog.get_logger(__name__)
 class AuditorConfig:
     """What the auditor is told."""
 
-    kafka: str
+    kafka: Where
     redis: SecretStr
     partitions: int
     group: str

@@ -32,13 +32,19 @@ _LOG_TAIL = 4000
 
 
 class KafkaServer:
-    """A single-node Apache Kafka; `extra` adds or replaces lines of server.properties."""
+    """A single-node Apache Kafka; `extra` adds or replaces lines of server.properties.
 
-    def __init__(self, extra: dict[str, str] | None = None) -> None:
+    `doors` are more listeners: name → port; `extra` says how they are secured.
+    """
+
+    def __init__(
+        self, extra: dict[str, str] | None = None, *, doors: dict[str, int] | None = None
+    ) -> None:
         """Choose ports and a data folder; nothing is started yet."""
         self._home = Path(tempfile.mkdtemp(prefix="careline-kafka-"))
         self._port, self._controller_port = free_port(), free_port()
         self._extra = dict(extra or {})
+        self._doors = dict(doors or {})
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -80,6 +86,16 @@ class KafkaServer:
     def restart(self) -> None:
         """Bring the broker back with its data; a running one is stopped in good order first."""
         self._stop()
+        self._launch()
+
+    def damage(self, topic: str, partition: int, old: bytes, new: bytes) -> None:
+        """Change bytes of a partition on disk, as a bad sector does, and start again."""
+        self._stop()
+        (log,) = (self._home / "data" / f"{topic}-{partition}").glob("*.log")
+        held = log.read_bytes()
+        if len(old) != len(new) or held.count(old) != 1:
+            raise ValueError(f"{old!r} stands {held.count(old)} times in {topic}[{partition}]")
+        log.write_bytes(held.replace(old, new))
         self._launch()
 
     def pause(self) -> None:
@@ -145,10 +161,9 @@ class KafkaServer:
             )
 
     def _settings(self) -> dict[str, str]:
-        listener, controller = (
-            f"PLAINTEXT://{self.bootstrap}",
-            f"CONTROLLER://127.0.0.1:{self._controller_port}",
-        )
+        more = [f"{name}://127.0.0.1:{port}" for name, port in self._doors.items()]
+        listeners = ",".join([f"PLAINTEXT://{self.bootstrap}", *more])
+        controller = f"CONTROLLER://127.0.0.1:{self._controller_port}"
         single_node = {
             f"{prefix}.{what}": "1"
             for prefix in ("transaction.state.log", "share.coordinator.state.topic")
@@ -158,8 +173,8 @@ class KafkaServer:
             "process.roles": "broker,controller",
             "node.id": "1",
             "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
-            "listeners": f"{listener},{controller}",
-            "advertised.listeners": listener,
+            "listeners": f"{listeners},{controller}",
+            "advertised.listeners": listeners,
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
             # A missing topic is to be an error, not a guess with one partition.
