@@ -203,6 +203,17 @@ class NotifySettings(_Part):
     smtp_sender: str = ""
 
 
+class TriageSettings(_Part):
+    """What judges the texts."""
+
+    classifier: Literal["model", "rules"] = "model"
+    """The trained model, or word lists and weighted rules."""
+    artefact: str = "default"
+    """The shipped model, `free` (learnt from no data under a non-commercial licence), or a path."""
+    rules: Path | None = None
+    """The brand's own workflows, floors and topics, laid over the shipped ones: docs/triage.md."""
+
+
 class Settings(BaseSettings):
     """All that one process of careline reads from its environment."""
 
@@ -229,6 +240,7 @@ class Settings(BaseSettings):
     replay: ReplaySettings = ReplaySettings()
     auditor: AuditorSettings = AuditorSettings()
     notify: NotifySettings = NotifySettings()
+    triage: TriageSettings = TriageSettings()
 
     @classmethod
     def settings_customise_sources(

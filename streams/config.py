@@ -12,7 +12,11 @@ from typing import Final
 from pydantic import SecretStr
 
 from careline.domain.policy import Policy
+<<<<<<< /tmp/mf/streams_config.py.ours
+from careline.triage.choice import TriageChoice
+=======
 from careline.runtime.brokers import Where
+>>>>>>> /tmp/mf/streams_config.py.theirs
 
 WORKERS: Final = "careline-worker"
 """Kafka's consumer group: all workers of one careline share it."""
@@ -25,6 +29,8 @@ class WorkerConfig:
     bootstrap: Where
     redis_url: SecretStr
     policy: Policy = field(default_factory=Policy)
+    triage: TriageChoice = field(default_factory=TriageChoice)
+    """What judges the texts, and by which rules."""
     group: str = WORKERS
     development: bool = False
     """Accept a Redis that may forget (``--dev``)."""

@@ -27,7 +27,7 @@ from careline.ledger.store import Ledger
 from careline.runtime.kafka import LogReader, Producer
 from careline.runtime.redis import connect
 from careline.runtime.tasks import ended
-from careline.triage.protocol import Triager
+from careline.triage.decision import Decision
 from schemas.commands import Command
 from schemas.envelope import Packed
 from schemas.topics import CASES_COMMANDS, MENTIONS_RECEIVED, MENTIONS_TRIAGED
@@ -55,7 +55,7 @@ class Engine(mode.Service):  # type: ignore[misc]
         app: faust.App,
         config: WorkerConfig,
         *,
-        triager: Callable[[], Triager],
+        decision: Callable[[], Decision],
         drain: Drain,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
@@ -73,12 +73,13 @@ class Engine(mode.Service):  # type: ignore[misc]
         self._ledger = Ledger(self._redis, partitions=config.partitions)
         quarantine = Quarantine(self._producer, config.partitions)
         self._triage = TriageStage(
-            triager,
+            decision,
             self._producer,
             quarantine,
             partitions=config.partitions,
             budget=config.triage_budget,
             budget_each=config.triage_budget_each,
+            vips=config.policy.vips,
         )
         self._applier = Applier(
             self._ledger,

@@ -12,6 +12,7 @@ import asyncio
 import gc
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import faust
@@ -23,8 +24,8 @@ from careline.runtime.errors import ConfigurationError
 from careline.runtime.kafka import Producer, Unavailable
 from careline.runtime.redis import assert_durable, connect
 from careline.runtime.topics_admin import TopicsOnBroker, require_topics
+from careline.triage.choice import chosen_decision
 from careline.triage.protocol import Triager
-from careline.triage.rules import RuleTriager
 from schemas.topics import TOPICS
 from streams.agent import Drain
 from streams.app import check, create_app
@@ -37,10 +38,11 @@ _KAFKA_WAIT_S = 60.0
 _log = structlog.get_logger(__name__)
 
 
-def run_worker(config: WorkerConfig, *, triager: Callable[[], Triager] = RuleTriager) -> int:
+def run_worker(config: WorkerConfig, *, triager: Callable[[], Triager] | None = None) -> int:
     """Run until SIGTERM or SIGINT; return the exit code. Raises ConfigurationError at start.
 
-    `triager` makes what judges the texts; it travels to a process of its own.
+    `triager` makes what judges the texts in place of the configured one; it travels to a process
+    of its own.
     It takes over the process: event loop policy, signals, and on a stall the process itself.
     """
     _use_uvloop()
@@ -49,7 +51,8 @@ def run_worker(config: WorkerConfig, *, triager: Callable[[], Triager] = RuleTri
     asyncio.set_event_loop(loop)
     drain = Drain(config.drain_budget)
     app = create_app(config)
-    engine = Engine(app, config, triager=triager, drain=drain, loop=loop)
+    decision = partial(chosen_decision, config.triage, triager)
+    engine = Engine(app, config, decision=decision, drain=drain, loop=loop)
     check(app)
     worker = _Worker(app, engine, drain=drain, loop=loop)
     _quieten_collector()
