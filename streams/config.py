@@ -12,11 +12,8 @@ from typing import Final
 from pydantic import SecretStr
 
 from careline.domain.policy import Policy
-<<<<<<< /tmp/mf/streams_config.py.ours
-from careline.triage.choice import TriageChoice
-=======
 from careline.runtime.brokers import Where
->>>>>>> /tmp/mf/streams_config.py.theirs
+from careline.triage.choice import TriageChoice
 
 WORKERS: Final = "careline-worker"
 """Kafka's consumer group: all workers of one careline share it."""
