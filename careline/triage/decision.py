@@ -98,8 +98,7 @@ def raised(
         urgency = due[0].urgency
     told = [floor.reason for floor in due if RANK[floor.urgency] > RANK[Urgency.NORMAL]]
     reasons = [*told, *triage.reasons, *([why] if why else [])]
-    # Made by our own code from checked parts: to check them all again costs as much as the rules.
-    return Triage.model_construct(
+    return Triage(
         query=triage.query or bool(due),
         unsure=triage.unsure and not due,
         failed=triage.failed,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from careline.triage.language import UNKNOWN
-from careline.triage.lexicon import LANGUAGES, NOTHING, Lexicon, lists
+from careline.triage.lexicon import LANGUAGES, Lexicon, lists
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,13 +26,13 @@ _TOPIC_KINDS: Final = ("critical", "high", "problem")
 _HOURS: Final = {"minute": 1 / 60, "hour": 1.0, "day": 24.0, "week": 168.0, "month": 720.0}
 _JOINED: Final = re.compile(r"^(\d+)([^\W\d_]+)$")
 _SIGN: Final = r"[$\u20ac\u00a3\u00a5\u20b9\u20bd]"
+_SIGNED: Final = re.compile(_SIGN)
 _AMOUNT: Final = re.compile(
     rf"(?:{_SIGN}|\b(?:rs|r\$|usd|eur|gbp))\.?\s{{0,2}}(\d[\d.,' ]{{0,14}})"
     rf"|(\d[\d.,']{{0,14}})\s{{0,2}}(?:{_SIGN}|(\w{{2,10}}))",
     re.IGNORECASE,
 )
 _CENTS: Final = re.compile(r"[.,]\d{1,2}$")
-_DIGIT: Final = re.compile(r"\d")
 _AMOUNTS_MAX: Final = 8
 _WAIT_REACH: Final = 4
 """Words between a word of waiting and its time."""
@@ -68,7 +68,9 @@ class Finder:
         """Lay the phrases out, one lexicon for each language."""
         self._book = rulebook
         self._lexicons = _lexicons(rulebook)
-        self._money = {w for each in rulebook.money.words.values() for w in each}
+        money = [word for each in rulebook.money.words.values() for word in each]
+        self._money = frozenset(money)
+        self._money_stems = tuple(word[:-1] for word in money if word.endswith("*"))
         times = rulebook.times
         self._units = {word: _HOURS[unit] for unit, words in times.units.items() for word in words}
         self._numbers = dict(times.numbers)
@@ -85,10 +87,10 @@ class Finder:
         """Return what is in a text; None where there is nothing, as in most texts."""
         lexicon = self._lexicons.get(language) or self._lexicons[UNKNOWN]
         hits = _hits(lexicon, words.tokens)
-        money = self._amount(words.plain) if _DIGIT.search(words.plain) else 0.0
-        if not hits and not money:
+        signed = _SIGNED.search(words.plain) is not None
+        if not hits and not signed:
             return None
-        found = Found({}, {}, money=money)
+        found = Found({}, {})
         kinds: dict[str, _Hit] = {}
         for hit in hits:
             kinds.setdefault(hit.kind, hit)
@@ -96,6 +98,8 @@ class Finder:
                 found.workflows.setdefault(hit.name, hit.words)
             elif hit.kind == "topic":
                 found.topics.setdefault(hit.name, hit.words)
+        if signed or "money" in kinds:
+            found.money = self._amount(words.plain)
         if "waiting" in kinds or "event" in kinds:
             self._times(words.tokens, hits, kinds, found)
         return found
@@ -139,21 +143,16 @@ class Finder:
         return most
 
     def _is_money(self, word: str) -> bool:
-        return word in self._money or any(
-            each.endswith("*") and word.startswith(each[:-1]) for each in self._money
-        )
+        return word in self._money or word.startswith(self._money_stems)
 
 
 def _hits(lexicon: Lexicon, tokens: list[str]) -> list[_Hit]:
     hits: list[_Hit] = []
-    entry_of = lexicon.entry
-    for place, token in enumerate(tokens):
-        entry = entry_of(token)
-        if entry is NOTHING:
-            continue
-        hits += [_Hit(place, *sign) for sign in entry.signs]
+    for place, entry in lexicon.known(tokens):
+        hits.extend(_Hit(place, *sign) for sign in entry.signs)
         if entry.phrases:
-            hits += [_Hit(place, *sign) for sign in lexicon.phrases(tokens, place, entry)]
+            found = lexicon.phrases(tokens, place, entry)
+            hits.extend(_Hit(place, *sign) for sign in found)
     return hits
 
 
@@ -222,6 +221,7 @@ def _learn(lexicon: Lexicon, rulebook: Rulebook, language: str, *, without: froz
     for name, workflow in rulebook.workflows.items():
         add(workflow.words.get(language, ()), "workflow", name)
     add(rulebook.waiting.words.get(language, ()), "waiting")
+    add(rulebook.money.words.get(language, ()), "money")
     add(rulebook.deadlines.events.get(language, ()), "event")
     add(rulebook.deadlines.soon.get(language, {}), "soon")
     for name, topic in rulebook.topics.items():

@@ -54,18 +54,21 @@ class Entry:
     intensifies: bool = False
     exact: dict[str, list[_Phrase]] = field(init=False)
     """Phrases by their second word; nearly all words are followed by none of them."""
+    later: dict[str, list[_Phrase]] = field(init=False)
+    """Phrases by their second word, where that may come a few words later."""
     loose: list[_Phrase] = field(init=False)
-    """Phrases whose second word is a stem or may come later."""
+    """Phrases whose second word is a stem."""
 
     def __post_init__(self) -> None:
         """Sort the phrases by how their second word is found."""
-        self.exact, self.loose = {}, []
+        self.exact, self.later, self.loose = {}, {}, []
         for phrase in self.phrases:
             second = phrase[0][0]
-            if second.gap or second.stem:
+            if second.stem:
                 self.loose.append(phrase)
             else:
-                self.exact.setdefault(second.word, []).append(phrase)
+                table = self.later if second.gap else self.exact
+                table.setdefault(second.word, []).append(phrase)
 
     def __add__(self, other: Entry) -> Entry:
         """Join two meanings of one word."""
@@ -99,15 +102,31 @@ class Lexicon:
             self._memo[token] = found
         return found
 
+    def known(self, tokens: list[str]) -> list[tuple[int, Entry]]:
+        """Return the words of a text that mean something, with their places."""
+        memo, found = self._memo, []
+        for place, token in enumerate(tokens):
+            entry = memo.get(token)
+            if entry is None:
+                entry = self.entry(token)
+            if entry is not NOTHING:
+                found.append((place, entry))
+        return found
+
     def phrases(self, tokens: list[str], start: int, entry: Entry) -> Iterable[Sign]:
         """Give the phrases that begin at a word."""
         at = start + 1
         if at >= len(tokens):
             return ()
-        found = entry.exact.get(tokens[at])
-        if found is None and not entry.loose:
+        wanted = entry.exact.get(tokens[at])
+        if later := entry.later:
+            found = [word for word in tokens[at : at + GAP_MAX + 1] if word in later]
+            for word in dict.fromkeys(found):
+                wanted = [*(wanted or ()), *later[word]]
+        if entry.loose:
+            wanted = [*(wanted or ()), *entry.loose]
+        if wanted is None:
             return ()
-        wanted = entry.loose if found is None else found + entry.loose
         return [sign for steps, sign in wanted if _follows(tokens, at, steps)]
 
     def _look_up(self, token: str) -> Entry:
@@ -164,13 +183,14 @@ class Lexicon:
 
 def _follows(tokens: list[str], at: int, steps: tuple[_Step, ...]) -> bool:
     for gap, word, stem in steps:
-        reach = at + GAP_MAX + 1 if gap else at + 1
-        for place in range(at, min(reach, len(tokens))):
-            if tokens[place] == word or (stem and tokens[place].startswith(word)):
-                at = place + 1
-                break
+        window = tokens[at : at + GAP_MAX + 1] if gap else tokens[at : at + 1]
+        if stem:
+            place = next((n for n, token in enumerate(window) if token.startswith(word)), -1)
         else:
+            place = window.index(word) if word in window else -1
+        if place < 0:
             return False
+        at += place + 1
     return True
 
 

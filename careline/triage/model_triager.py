@@ -53,15 +53,12 @@ class ModelTriager:
             level = max(level, _HIGH)
         needs = found.needs_answer_score
         unsure = query and level < _HIGH and needs < SURE_FROM
-        # Nothing in it comes from outside: to check it would cost more than the rest of this.
-        return Triage.model_construct(
+        return Triage(
             query=query,
             unsure=unsure,
-            failed=False,
             sentiment=_SENTIMENTS[found.sentiment],
             urgency=_URGENCIES[level] if query else Urgency.NONE,
             language=found.language if found.language != "und" else hint or "und",
-            topics=(),
             reasons=_reasons(found, unsure=unsure),
             confidence=round(max(needs, 1 - needs), 3),
             model=self._model.version,

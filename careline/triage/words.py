@@ -12,7 +12,10 @@ from typing import Final, NamedTuple
 TEXT_MAX: Final = 2000
 """Characters that triage reads; a longer text has said what it wants by then."""
 
-_NO_WORD: Final = re.compile(r"@\w+|(?:https?://|www\.)\S+|&(?:amp|lt|gt|quot|#\d+);|__\w+?__")
+_LINK: Final = re.compile(r"(?:https?://|www\.)\S+")
+_ENTITY: Final = re.compile(r"&(?:amp|lt|gt|quot|#\d+);")
+_HANDLE: Final = re.compile(r"@\w+")
+_MASK: Final = re.compile(r"__\w+?__")
 _FACE: Final = re.compile(r"[:;=][-']?[()D/|]|[>]:\(|<3|\^\^|D:|\):")
 WORD: Final = re.compile(
     r"[^\W_]+(?:['-][^\W_]+)*|[?\uff1f\u061f]|[\u2600-\u27bf\u2b50\U0001f300-\U0001faff]"
@@ -42,9 +45,20 @@ def read(text: str) -> Words:
     if "\ufe0f" in head:
         head = head.replace("\ufe0f", "")
     addressed = _ADDRESSED.match(head) is not None
-    plain = _NO_WORD.sub(" ", head)
+    plain = _bare(head)
     faces = _FACE.findall(plain) if _may_have_face(plain) else []
     return Words(plain, WORD.findall(plain.lower()), faces, addressed)
+
+
+def _bare(head: str) -> str:
+    """Return a text without what is no word; each kind is looked for only where it may be."""
+    if "://" in head or "www." in head:
+        head = _LINK.sub(" ", head)
+    if "&" in head:
+        head = _ENTITY.sub(" ", head)
+    if "@" in head:
+        head = _HANDLE.sub(" ", head)
+    return _MASK.sub(" ", head) if "__" in head else head
 
 
 def _may_have_face(plain: str) -> bool:
