@@ -43,7 +43,8 @@ def _outward(  # noqa: C901, PLR0911, PLR0912 - one row a kind
         case e.CaseOpened():
             return (_slack(case, event, card_effect(case.case_id), "card"),)
         case e.CaseAtRisk():
-            return (_alert(case, event, "at_risk", "holder"),)
+            about = event.mention_id or event.target.value
+            return (_alert(case, event, "at_risk", "holder", about=about),)
         case e.CaseReminded():
             return (_alert(case, event, "reminder", "holder"),)
         case e.CaseEscalated():
@@ -78,7 +79,7 @@ def _slack(case: Case, event: e.CaseEvent, effect_id: str, kind: str) -> Intent:
     )
 
 
-def _alert(case: Case, event: e.CaseEvent, subject: str, notify: str) -> Intent:
+def _alert(case: Case, event: e.CaseEvent, subject: str, notify: str, *, about: str = "") -> Intent:
     return Intent(
         effect_id=alert_effect(event.event_id),
         executor=SLACK,
@@ -87,6 +88,7 @@ def _alert(case: Case, event: e.CaseEvent, subject: str, notify: str) -> Intent:
         event_id=event.event_id,
         subject=subject,
         notify=notify,
+        about=about,
     )
 
 

@@ -38,6 +38,8 @@ class Intent:
     """Alerts: ``holder``, ``channel``, a group, or ``webhook…``, ``mail…``, ``bot…``."""
     fence: int = 0
     """Replies: the claim under which it was asked for."""
+    about: str = ""
+    """Alerts: the deadline that is near, as a mention id or ``resolution``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

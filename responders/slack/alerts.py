@@ -1,7 +1,7 @@
 """What is said when a deadline comes near, is missed, or the ladder climbs: who, until when, what.
 
 Promise: pure; an alert names who is told (a configured group or the holder, never a whole channel),
-the deadline and what to do; it quotes no customer.
+the deadline with its reason, and what to do; it quotes no customer.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Final
 from careline.domain.case import Case
 from careline.domain.effects import Intent
 from careline.domain.operations import Trouble, trouble_of
+from careline.domain.reasons import named, pressing
+from careline.domain.sla import Clocked
 from responders.slack import kit, wording
 from responders.slack.cards import Texts, title_of
 from responders.slack.commanding import slack_user
@@ -31,10 +33,14 @@ def alert_of(
     intent: Intent, case: Case, texts: Texts, config: SlackConfig, *, private: bool
 ) -> tuple[list[kit.Piece], str]:
     """Return the blocks and the fallback text of an alert."""
-    head, todo = _head(intent.subject, case), _todo(intent.subject, case)
+    known = named(case, intent.about) or pressing(case)
+    head, todo = _head(intent.subject, case, known), _todo(intent.subject, case)
     told = who_is_told(intent, case, config)
     title = title_of(case, texts, private=private)
-    blocks = [kit.section(f"{head}\n{told}{todo}"), kit.context(kit.plain(title))]
+    small = [kit.plain(title)]
+    if known is not None:
+        small.append(kit.mrkdwn(wording.reason_line(known)))
+    blocks = [kit.section(f"{head}\n{told}{todo}"), kit.context(*small)]
     text = f"{head.replace('*', '')} {mrkdwn(title, 150)}"
     return blocks, text
 
@@ -68,23 +74,26 @@ def _machine(notify: str) -> str:
     return next((words for kind, words in _MACHINES.items() if notify.startswith(kind)), "")
 
 
-def _head(subject: str, case: Case) -> str:  # noqa: PLR0911 - one row a subject
-    state, due = wording.deadline(case)
-    when = wording.date(due) if due is not None else ""
+def _head(  # noqa: PLR0911 - one row a subject
+    subject: str, case: Case, known: Clocked | None
+) -> str:
+    wanted = wording.wanted_line(known) if known is not None else ""
     if subject == AT_RISK:
-        return f"⚠️ *At risk*: an answer is due {when}." if when else "✅ *Answered meanwhile*."
+        return f"⚠️ *At risk*: {wanted}." if wanted else "✅ *Answered meanwhile*."
     if subject == REMINDER:
         return _reminder(case)
     if subject == REOPENED:
-        until = f" An answer is due {when}." if when else ""
+        until = f" {wanted[0].upper()}{wanted[1:]}." if wanted else ""
         return f"🔁 *Open again*: the author has written.{until}"
     if case.kind is CaseKind.OPERATIONS:
         return f"🛠 *Still open*: {case.count} {wording.operations_words(case)}."
-    if case.is_exhausted and when:
-        return f"🚨 *Still unanswered*: everybody was told; an answer was due {when}."
-    if state is wording.Deadline.BREACHED:
-        return f"🔴 *Deadline missed*: an answer was due {when}."
-    return f"📣 *Escalated*: an answer is due {when}." if when else "✅ *Answered meanwhile*."
+    if known is None:
+        return "✅ *Answered meanwhile*."
+    if case.is_exhausted:
+        return f"🚨 *Still unanswered*: everybody was told; {wanted}."
+    if known.breached:
+        return f"🔴 *Deadline missed*: {wanted}."
+    return f"📣 *Escalated*: {wanted}."
 
 
 def _reminder(case: Case) -> str:

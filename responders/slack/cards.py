@@ -1,4 +1,4 @@
-"""A case as one Slack card: who, what, how it feels, why, until when, who has it, what to do.
+"""A case as one Slack card: who, what, how it feels, until when and why, who has it, what to do.
 
 Promise: pure; every word of a customer stands in plain_text or rich_text, which neither ping nor
 link; a direct message shows its words only where the channel is private; a card that would be too
@@ -13,6 +13,7 @@ from typing import Final
 
 from careline.domain.case import Case, CaseStatus, Obligation
 from careline.domain.operations import Trouble, trouble_of
+from careline.domain.reasons import derivation, pressing
 from responders.slack import kit, wording
 from responders.slack.buttons import actions
 from responders.slack.escape import cut, mrkdwn, one_line, safe
@@ -120,7 +121,7 @@ def _blocks(scene: _Scene, limit: int) -> list[kit.Piece]:
     if case.kind is CaseKind.OPERATIONS:
         middle = [_operations(case)]
     else:
-        middle = [*_queries(scene, limit), _fields(case), *_why(scene)]
+        middle = [*_queries(scene, limit), _fields(case), *_small(scene)]
     return [kit.header(_title(scene)), *middle, _status(case), *_tail(scene)]
 
 
@@ -152,7 +153,14 @@ def _who(scene: _Scene) -> str:
 
 def _fields(case: Case) -> kit.Piece:
     leading = wording.leading(case)
-    rows = [("Deadline", wording.deadline_line(case))]
+    still, whole = case.open_obligations, case.resolution
+    if leading is None or not still:
+        due = wording.deadline_line(case)
+    else:
+        due = wording.clock_line(leading)
+    if still and whole is not None:
+        due = f"{due}\n{wording.clock_line(whole)} (resolution)"
+    rows = [("Deadline", due)]
     if case.open_obligations or case.claim is not None:
         rows.append(("Holder", wording.holder_line(case)))
     if leading is not None:
@@ -164,7 +172,9 @@ def _fields(case: Case) -> kit.Piece:
 
 
 def _facts_line(case: Case) -> str:
-    return f"{wording.deadline_line(case)} · holder: {wording.holder_line(case)}"
+    known = pressing(case)
+    why = f" ({wording.reason_line(known)})" if known is not None else ""
+    return f"{wording.deadline_line(case)}{why} · holder: {wording.holder_line(case)}"
 
 
 def _operations(case: Case) -> kit.Piece:
@@ -185,9 +195,11 @@ def _queries(scene: _Scene, limit: int) -> list[kit.Piece]:
     if not scene.open_words:
         why = "🔒 The words of a direct message are not shown here: this channel is not private."
         return [_plain_context(why)]
+    explained = wording.leading(scene.case)
     for number, found in enumerate(scene.shown, start=1):
         if len(scene.shown) > 1 or scene.more:
-            elements.append(_numbered(number, found, total=len(scene.shown) + scene.more))
+            total = len(scene.shown) + scene.more
+            elements.append(_numbered(number, found, explained, total=total))
         elements.append(_quote(scene, found, limit))
     if scene.more:
         note = f"+{scene.more} more: they are shown, and can be answered, once these are settled"
@@ -195,12 +207,18 @@ def _queries(scene: _Scene, limit: int) -> list[kit.Piece]:
     return [kit.rich_text(elements)] if elements else []
 
 
-def _numbered(number: int, found: Obligation, *, total: int) -> kit.Piece:
+def _numbered(
+    number: int, found: Obligation, explained: Obligation | None, *, total: int
+) -> kit.Piece:
+    """Return the line above one of several queries; its reason only if it is one of its own."""
     state = wording.state_words(wording.state_of(found))
+    why = derivation(found)
+    other = explained is None or why != derivation(explained)
     return kit.line(
         kit.words(f"{number} of {total}", bold=True),
         kit.words(f" · {found.priority} · {state} "),
         kit.moment(found.due_at),
+        *([kit.words(f" = {one_line(why, wording.REASON_MAX)}")] if other else []),
     )
 
 
@@ -222,6 +240,18 @@ def _quote(scene: _Scene, found: Obligation, limit: int) -> kit.Piece:
     if extras:
         element["elements"].append(kit.words("\n" + " · ".join(extras), italic=True))
     return element
+
+
+def _small(scene: _Scene) -> list[kit.Piece]:
+    """Return the small print: why the deadlines are when they are, and why it is so urgent."""
+    case = scene.case
+    leading = wording.leading(case)
+    if leading is None or not case.open_obligations:
+        return _why(scene)
+    reasons = [wording.reason_line(leading)]
+    if case.resolution is not None:
+        reasons.append(wording.reason_line(case.resolution))
+    return [kit.context(kit.mrkdwn("\n".join(reasons))), *_why(scene)]
 
 
 def _why(scene: _Scene) -> list[kit.Piece]:

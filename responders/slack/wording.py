@@ -13,11 +13,16 @@ from typing import Final
 
 from careline.domain.case import Case, CaseStatus, Obligation, ReplyState
 from careline.domain.operations import Trouble, trouble_of
+from careline.domain.reasons import derivation, kind_of, pressing
+from careline.domain.sla import Clocked
 from responders.slack.escape import mrkdwn, one_line
 from schemas.commands import Actor, ActorKind, Disposition
+from schemas.targets import TargetKind
 from schemas.triage import Sentiment, Urgency
 
 NAME_MAX: Final = 60
+REASON_MAX: Final = 160
+"""Rules and calendars have the names that their author likes."""
 
 
 class Deadline(enum.StrEnum):
@@ -112,21 +117,23 @@ def leading(case: Case) -> Obligation | None:
 
 
 def deadline(case: Case) -> tuple[Deadline, datetime | None]:
-    """Return how the case stands to its earliest open deadline, and when that is."""
-    still = case.open_obligations
-    due = min((found.due_at for found in still), default=None)
-    if not still:
+    """Return how the case stands to the deadline that presses, and when that is."""
+    known = pressing(case)
+    if known is None:
         closed = not case.obligations or case.obligations[-1].disposition is not None
         return (Deadline.CLOSED if closed else Deadline.ANSWERED), None
-    if any(found.breached for found in still):
-        return Deadline.BREACHED, due
-    return (Deadline.AT_RISK if any(found.warned for found in still) else Deadline.DUE), due
+    return state_of(known), known.due_at
 
 
 def deadline_line(case: Case) -> str:
-    """Return the deadline in words, with its token: `⚠️ at risk · due today at 14:05`."""
-    state, due = deadline(case)
-    return f"{state_words(state)} {date(due)}" if due is not None else state_words(state)
+    """Return the deadline that presses in words: `⚠️ at risk · due today at 14:05`."""
+    known = pressing(case)
+    return clock_line(known) if known is not None else state_words(deadline(case)[0])
+
+
+def clock_line(known: Clocked) -> str:
+    """Return one deadline in words, with its token."""
+    return f"{state_words(state_of(known))} {date(known.due_at)}"
 
 
 def state_words(state: Deadline) -> str:
@@ -135,11 +142,25 @@ def state_words(state: Deadline) -> str:
     return f"{DEADLINE_SIGNS[state]} {state}{then}"
 
 
-def state_of(found: Obligation) -> Deadline:
-    """Return how one open query stands to its deadline."""
-    if found.breached:
+def state_of(known: Clocked) -> Deadline:
+    """Return how something stands to its deadline."""
+    if known.breached:
         return Deadline.BREACHED
-    return Deadline.AT_RISK if found.warned else Deadline.DUE
+    return Deadline.AT_RISK if known.warned else Deadline.DUE
+
+
+def reason_line(known: Clocked) -> str:
+    """Return how a deadline was found: `due 14:05 = first response 2 h, business hours Berlin`."""
+    why = mrkdwn(derivation(known), REASON_MAX)
+    return f"due {date(known.due_at, '{time}')} = {why}"
+
+
+def wanted_line(known: Clocked) -> str:
+    """Return what has to happen by a deadline: `an answer is due today at 14:05`."""
+    is_, when = ("was" if known.breached else "is"), date(known.due_at)
+    if kind_of(known) is TargetKind.RESOLUTION:
+        return f"everything here {is_} to be settled by {when}"
+    return f"an answer {is_} due {when}"
 
 
 def operations_title(case: Case) -> str:

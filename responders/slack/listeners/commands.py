@@ -11,6 +11,7 @@ from typing import Any, Final
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.context.ack.async_ack import AsyncAck
 
+from careline.domain.reasons import pressing
 from careline.runtime.errors import RetryableError
 from responders.slack import wording
 from responders.slack.commanding import CLICK_VALID, NotStored, command_id
@@ -55,8 +56,10 @@ async def _case(desk: Desk, case_id: str, _body: Mapping[str, Any]) -> str:
     case = await desk.ledger.read_case(case_id)
     if case is None:
         return f"There is no case `{case_id}`."
+    known = pressing(case)
     lines = [
         f"*{case_id}* · {wording.deadline_line(case)}",
+        *([wording.reason_line(known)] if known is not None else []),
         f"Holder: {wording.holder_line(case)} · {len(case.open_obligations)} open",
         wording.status_line(case),
     ]

@@ -6,7 +6,8 @@ import email
 import email.policy
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -14,6 +15,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from careline.domain.effects import NOTIFY, Intent
+from careline.domain.policy import Policy
 from careline.ledger.effects import Attempt
 from careline.ledger.outcomes import Blocked, Done, NotDone, Refused, Report, Unknown
 from careline.runtime.clock import SystemClock
@@ -21,6 +23,7 @@ from careline.runtime.outbound import outbound_session
 from responders.notify.alerts import alert_of
 from responders.notify.config import MailSecurity, NotifyConfig, Smtp, Webhook
 from responders.notify.performer import NotifyPerformer
+from schemas.triage import Priority
 from tests.responders.notify.receiver import SECRET, Mailbox, Receiver, a_mailbox, a_receiver
 from tests.support.stories import Story, a_mention
 
@@ -103,6 +106,8 @@ async def test_a_webhook_is_signed_and_says_which_case(
     assert body["priority"] == "P3"
     assert body["open_queries"] == 1
     assert body["due_at"].startswith("2026-")
+    assert body["target"] == "first_response"
+    assert body["because"].startswith("first response 4 h for P3, 24x7, due ")
     assert body["link"] == f"https://c.example/{body['case']}"
 
 
@@ -223,6 +228,30 @@ def test_an_alert_holds_no_word_of_a_customer(visibility: str) -> None:
         assert "card" not in shown
         assert "jane" not in shown
     assert json.loads(alert.body())["visibility"] == visibility
+
+
+def test_a_mail_says_why_the_deadline_is_when_it_is() -> None:
+    alert = alert_of(an_effect("mail"), a_case(), case_link="")
+    assert "Due:      2026-11-02 13:00 UTC = first response 4 h for P3, 24x7\n" in alert.text()
+
+
+def test_a_missed_resolution_is_what_an_alert_is_about() -> None:
+    policy = Policy(resolution={Priority.P3: timedelta(hours=1)})
+    story = Story(policy)
+    story.hear(a_mention(text=WORDS))
+    for _ in range(2):
+        story.next_step()
+    alert = alert_of(an_effect("mail"), story.current, case_link="")
+    assert (alert.data["target"], alert.data["breached"]) == ("resolution", True)
+    assert alert.headline.startswith("careline: P3 deadline missed")
+    assert "Due:      2026-11-02 10:00 UTC = resolution 1 h for P3, 24x7\n" in alert.text()
+
+
+def test_a_case_that_needs_nobody_has_no_deadline_to_explain() -> None:
+    case = replace(a_case(), obligations=())
+    alert = alert_of(an_effect("mail"), case, case_link="")
+    assert "Due:      -\n" in alert.text()
+    assert (alert.data["due_at"], alert.data["because"]) == (None, None)
 
 
 @pytest.mark.parametrize(

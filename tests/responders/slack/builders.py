@@ -18,6 +18,7 @@ from careline.domain.case import (
     ObligationStatus,
     ReplyInFlight,
     ReplyState,
+    Resolution,
 )
 from careline.domain.operations import operations_case
 from responders.slack.config import SlackConfig
@@ -25,6 +26,7 @@ from schemas.commands import Actor, ActorKind, Disposition
 from schemas.events import CaseKind
 from schemas.identity import case_id, line_key
 from schemas.mentions import AuthorRef, ConversationRef, MentionReceived, Visibility
+from schemas.targets import TargetKind, Terms
 from schemas.triage import MentionTriaged, Priority, Sentiment, Triage, Urgency
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
@@ -78,7 +80,7 @@ def an_obligation(mention: MentionReceived, **changes: Any) -> Obligation:
         "created_at": mention.created_at,
         "at_risk_at": mention.heard_at + timedelta(minutes=45),
         "due_at": mention.heard_at + timedelta(hours=1),
-        "because": "P2 within 1 h",
+        "because": "first response 1 h for P2, business hours Berlin, due 14:00 CET",
     }
     return Obligation(**{**fields, **changes})
 
@@ -121,6 +123,18 @@ class Story:
     def obligations(self, **changes: Any) -> Story:
         changed = tuple(replace(one, **changes) for one in self.case.obligations)
         return self.but(obligations=changed)
+
+    def to_be_settled(self, **changes: Any) -> Story:
+        """Give the whole case a deadline of its own."""
+        fields: dict[str, Any] = {
+            "priority": Priority.P2,
+            "heard_at": NOW,
+            "at_risk_at": NOW + timedelta(hours=6),
+            "due_at": NOW + timedelta(hours=8),
+            "because": "resolution 8 h for P2, 24x7, due 21:00 CET",
+            "terms": Terms(target=TargetKind.RESOLUTION, allowed=timedelta(hours=8)),
+        }
+        return self.but(resolution=Resolution(**{**fields, **changes}))
 
     def claimed(self, by: Actor = ANA) -> Story:
         claim = Claim(holder=by, fence=1, since=NOW, lease_until=NOW + timedelta(minutes=30))
@@ -167,6 +181,7 @@ def states() -> dict[str, Story]:
         "open": Story(),
         "claimed": Story(*two).claimed(),
         "at_risk": Story().obligations(warned=True),
+        "to_be_settled": Story().to_be_settled(),
         "breached": Story(*two).obligations(warned=True, breached=True).but(ladder=ladder),
         "exhausted": Story().obligations(warned=True, breached=True).but(ladder=exhausted),
         "snoozed": Story().but(status=CaseStatus.SNOOZED, snoozed_until=NOW + timedelta(hours=1)),

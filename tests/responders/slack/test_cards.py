@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -79,6 +80,7 @@ def test_every_state_is_a_card_that_slack_takes(name: str) -> None:
         ("open", [b.CLAIM, b.REPLY, b.SNOOZE, b.ESCALATE, b.RESOLVE, b.CORRECT]),
         ("claimed", [b.REPLY, b.SNOOZE, b.ESCALATE, b.RESOLVE, b.CORRECT, b.RELEASE]),
         ("breached", [b.CLAIM, b.REPLY, b.SNOOZE, b.ESCALATE, b.RESOLVE, b.CORRECT]),
+        ("to_be_settled", [b.CLAIM, b.REPLY, b.SNOOZE, b.ESCALATE, b.RESOLVE, b.CORRECT]),
         ("reply_queued", [b.SNOOZE, b.ESCALATE, b.CORRECT, b.RELEASE]),
         (
             "reply_unsettled",
@@ -101,6 +103,7 @@ def test_the_buttons_fit_the_state(name: str, buttons: list[str]) -> None:
         ("open", ["🕒 due", "*Holder*\\nnobody", "Waiting for somebody", "<!date^"]),
         ("claimed", ["@ana since <!date^", "🙋 Claimed", "1 of 2", "2 of 2"]),
         ("at_risk", ["⚠️ at risk"]),
+        ("to_be_settled", ["*Deadline*\\n🕒 due", "> (resolution)"]),
         ("breached", ["🔴 breached", "📣 the next person is told"]),
         ("exhausted", ["everybody was told; again"]),
         ("snoozed", ["💤 Snoozed until", "the deadline keeps running"]),
@@ -125,6 +128,57 @@ def test_a_card_says_who_what_how_why_and_where() -> None:
         "<https://x.com/jane_doe/status/1000001|Open on X>",
     ):  # fmt: skip
         assert word in shown
+
+
+def test_each_deadline_of_a_card_says_why_it_is_when_it_is() -> None:
+    story = CARDS["to_be_settled"]
+    small = [
+        block["elements"][0]["text"]
+        for block in card_of(story.case, story.texts, private=False).blocks
+        if block["type"] == "context"
+    ]
+    assert re.fullmatch(
+        r"due <!date\^\d+\^\{time\}\|[^>]+> = first response 1 h for P2, business hours Berlin\n"
+        r"due <!date\^\d+\^\{time\}\|[^>]+> = resolution 8 h for P2, 24x7",
+        small[0],
+    )
+    assert "= first response 1 h for P2" in text_of(minimal_card(story.case, {}, private=False))
+
+
+def test_the_reason_of_another_query_is_said_only_where_it_differs() -> None:
+    story = Story(*(a_mention(number) for number in range(1, 4)))
+    second = "next response 30 min for P2, 24x7, 12 min used"
+    first, other, third = story.case.obligations
+    other = replace(other, because=f"{second}, due 14:02 CET")
+    view = card_of(replace(story.case, obligations=(first, other, third)), {}, private=False)
+    assert text_of(view).count(f" = {second}") == 1
+    assert text_of(view).count("first response 1 h for P2") == 1
+
+
+def test_what_is_answered_or_closed_explains_no_deadline() -> None:
+    for name in ("answered", "waiting", "resolved", "operations"):
+        assert " = " not in status_of(name), name
+
+
+def test_the_names_of_rules_and_calendars_are_words_and_do_nothing() -> None:
+    for name in HOSTILE:
+        because = f"first response 1 h for P2 by rule {name}, due 14:00 CET"
+        story = Story(a_mention(1), a_mention(2)).obligations(because=because)
+        story = story.to_be_settled(because=because)
+        for made in (card_of, minimal_card):
+            view = made(story.case, story.texts, private=False)
+            assert faults_of(view.blocks) == ("", [])
+            pings = count({"blocks": view.blocks, "text": view.text}, {"U0ANA"})
+            assert pings["targets"] == []
+            assert all(link.startswith("https://x.com/") for link in pings["links"])
+
+
+def test_a_missed_resolution_is_what_the_card_is_titled_by() -> None:
+    story = Story().to_be_settled(breached=True, warned=True)
+    view = card_of(story.case, story.texts, private=False)
+    assert view.blocks[0]["text"]["text"].startswith("🔴")
+    assert "*Deadline*\\n🕒 due" in text_of(view)
+    assert re.search(r"🔴 breached · was due <![^>]+> \(resolution\)", text_of(view))
 
 
 def test_a_foreign_language_and_an_unsure_triage_are_said() -> None:

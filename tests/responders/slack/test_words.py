@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -36,7 +37,7 @@ HOSTILE_HANDLE = "<!channel> *x* https://evil.example"
 
 
 def alert(
-    story: Story, subject: str, notify: str = "", **config: object
+    story: Story, subject: str, notify: str = "", *, about: str = "", **config: object
 ) -> tuple[str, dict[str, object]]:
     intent = Intent(
         effect_id="alert:1",
@@ -46,6 +47,7 @@ def alert(
         event_id="1",
         subject=subject,
         notify=notify,
+        about=about,
     )
     blocks, text = alert_of(intent, story.case, story.texts, a_config(**config), private=False)
     assert faults_of(blocks) == ("", [])
@@ -56,6 +58,34 @@ def test_a_warning_goes_to_the_holder() -> None:
     shown, pings = alert(Story().claimed().obligations(warned=True), "at_risk", "holder")
     assert "⚠️ *At risk*: an answer is due <!date^" in shown
     assert pings["targets"] == ["U0ANA"]
+
+
+def test_an_alert_says_why_the_deadline_is_when_it_is() -> None:
+    for name, subject in (("at_risk", "at_risk"), ("breached", "step"), ("claimed", "reminder")):
+        shown, _ = alert(states()[name], subject, "backup")
+        assert re.search(
+            r"due <!date\S+ \S+ UTC> = first response 1 h for P2, business hours", shown
+        )
+    assert " = " not in alert(states()["answered"], "at_risk", "holder")[0]
+
+
+def test_a_warning_is_about_its_own_deadline_and_no_other() -> None:
+    story = Story(a_mention(1), a_mention(2)).to_be_settled(because="resolution 8 h, due 20:00 UTC")
+    second = story.case.obligations[1]
+    shown, _ = alert(story, "at_risk", "holder", about=second.mention_id)
+    assert f"an answer is due {wording.date(second.due_at)}" in shown
+    shown, _ = alert(story, "at_risk", "holder", about="resolution")
+    assert "everything here is to be settled by <!date^" in shown
+    assert "= resolution 8 h'" in shown
+    shown, _ = alert(story, "at_risk", "holder", about="x:acme:gone")
+    assert f"an answer is due {wording.date(story.case.obligations[0].due_at)}" in shown
+
+
+def test_a_missed_resolution_is_said_to_be_what_was_missed() -> None:
+    missed = Story().to_be_settled(breached=True).but(ladder=states()["breached"].case.ladder)
+    shown, _ = alert(missed, "step", "backup")
+    assert "🔴 *Deadline missed*: everything here was to be settled by <!date^" in shown
+    assert "= resolution 8 h for P2, 24x7" in shown
 
 
 def test_a_step_goes_to_its_group_and_says_what_to_do() -> None:
