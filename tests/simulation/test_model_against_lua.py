@@ -5,7 +5,6 @@ Only the server's clock is replaced, by two keys that the test sets: the scripts
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,21 +18,10 @@ from careline.runtime.embedded_valkey import EmbeddedValkey
 from schemas.identity import shard_tag
 from tests.simulation.model import ShardModel
 from tests.simulation.random_calls import Calls
+from tests.simulation.real_scripts import CLOCK, OurTime, with_our_clock
 
 CALLS = 800
 pytestmark = pytest.mark.timeout(300)
-_TIME = "local time = redis.call('TIME')"
-_OUR_TIME = "local time = {redis.call('GET', tag .. ':sec'), redis.call('GET', tag .. ':usec')}"
-_STAMP = "redis.call('XADD', key('outbox'), '*',"
-_OUR_STAMP = "redis.call('XADD', key('outbox'), text(math.floor(microseconds() / 1000)) .. '-*',"
-
-
-class _Time:
-    def __init__(self) -> None:
-        self.micros = 1_700_000_000_000_000
-
-    def __call__(self) -> int:
-        return self.micros
 
 
 @pytest.fixture
@@ -44,25 +32,12 @@ async def client(tmp_path: Path) -> AsyncIterator[Redis]:
         await client.aclose()
 
 
-def _with_our_clock(scripts: Scripts) -> None:
-    replaced = 0
-    for name, source in scripts._sources.items():
-        text = source.decode()
-        ours = text.replace(_TIME, _OUR_TIME).replace(_STAMP, _OUR_STAMP)
-        replaced += _STAMP in text
-        assert _TIME in text
-        scripts._sources[name] = ours.encode()
-        sha = hashlib.sha1(ours.encode(), usedforsecurity=False).hexdigest()
-        scripts._shas[name] = sha
-    assert replaced == 1
-
-
 async def _keys_of(client: Redis, tag: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for raw in await client.keys(f"{tag}:*"):
         name = raw.decode().partition(":")[2]
         kind = (await client.type(raw)).decode()
-        if name in {"sec", "usec"}:
+        if name in CLOCK:
             continue
         if kind == "string":
             found[name] = await client.get(raw)
@@ -93,16 +68,15 @@ async def test_the_model_answers_and_writes_as_the_real_scripts_do(
     rng = random.Random(seed)
     tag = shard_tag(0)
     scripts = Scripts(client)
-    _with_our_clock(scripts)
-    time = _Time()
+    with_our_clock(scripts)
+    time = OurTime()
     run_id = (await client.info("server"))["run_id"].encode()
     model = ShardModel(run_id, time)
     calls = Calls(rng, run_id.decode())
     answers: dict[str, int] = {}
     for number in range(CALLS):
         time.micros += rng.choice((0, 300, 1_000, 40_000))
-        seconds, micros = divmod(time.micros, 1_000_000)
-        await client.mset({f"{tag}:sec": seconds, f"{tag}:usec": micros})
+        await time.set(client, 0)
         name, args = calls.next(model)
         real = await scripts.run(name, 0, *args)
         ours = model.run(name, *args)
