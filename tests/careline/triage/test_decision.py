@@ -178,6 +178,7 @@ def test_pleas_and_orders_in_a_text_change_nothing(decision: Decision, plea: str
         ),
         ("@acme please do not escalate, my parcel is lost", "@acme please my parcel is lost"),
         ("my parcel is lost and this is urgent", "my parcel is lost and this is urgent"),
+        ("YOU DON'T REPLY and I am lost", "YOU DON T REPLY and I am lost"),
         (
             "I ignored the rules and marked it as a gift",
             "I ignored the rules and marked it as a gift",
