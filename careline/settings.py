@@ -34,6 +34,7 @@ from careline.ledger.auditing.clocktime import time_of
 from careline.runtime.brokers import Brokers, Security, secured
 from careline.runtime.errors import ConfigurationError
 from careline.runtime.outbound import checked_url
+from careline.triage.backends.endpoint import EndpointConfig
 from schemas.topics import DEFAULT_PARTITIONS
 
 PREFIX: Final = "CARELINE_"
@@ -212,6 +213,16 @@ class TriageSettings(_Part):
     """The shipped model, `free` (learnt from no data under a non-commercial licence), or a path."""
     rules: Path | None = None
     """The brand's own workflows, floors and topics, laid over the shipped ones: docs/triage.md."""
+    calibration: Path | None = None
+    """What `careline triage refit` made of the brand's corrections."""
+    backend: Literal["default", "vader", "transformers"] = "default"
+    """Who says how authors feel: the classifier, or another library (docs/triage-backends.md)."""
+    transformers_path: Path | None = None
+    """The folder of a saved model for the backend `transformers`; nothing is downloaded."""
+    backend_within_seconds: float = Field(default=5.0, gt=0, le=20)
+    """How long a batch waits for that library."""
+    endpoint: EndpointConfig = EndpointConfig()
+    """Whom to ask about texts that the default is not sure of; by default nobody."""
 
 
 class Settings(BaseSettings):

@@ -68,21 +68,17 @@ def topics_on_broker(settings: Settings) -> topics_admin.TopicsOnBroker:
 
 def worker_config(settings: Settings, config: CarelineConfig) -> WorkerConfig:
     """Return what a worker is told."""
-    from careline.triage.choice import TriageChoice  # noqa: PLC0415 - see the module's promise
-    from careline.triage.rulebook import load_rulebook  # noqa: PLC0415 - as above
+    from careline.triage.choice import check_choice  # noqa: PLC0415 - see the module's promise
+    from careline.wiring_roles import triage_choice  # noqa: PLC0415 - as above
     from streams.config import WorkerConfig  # noqa: PLC0415 - as above
 
-    if settings.triage.rules is not None:
-        load_rulebook(settings.triage.rules)  # what is wrong with it is told before anything runs
+    triage = triage_choice(settings)
+    check_choice(triage)  # what is wrong with it is told before anything runs
     return WorkerConfig(
         bootstrap=settings.kafka.brokers,
         redis_url=settings.redis.url,
         policy=config.service_levels.policy(settings.kafka.partitions),
-        triage=TriageChoice(
-            classifier=settings.triage.classifier,
-            artefact=settings.triage.artefact,
-            rules=settings.triage.rules,
-        ),
+        triage=triage,
         development=settings.dev,
     )
 

@@ -1,4 +1,4 @@
-"""What the auditor and the second path are told; the other roles: `careline.wiring`.
+"""What the auditor, the second path and triage are told; the other roles: `careline.wiring`.
 
 Promise: as there, each role gets one frozen value of its own kind, and its code is imported only
 where it runs.
@@ -19,6 +19,7 @@ from careline.wiring import checked
 
 if TYPE_CHECKING:
     from careline.ledger.auditing.app import AuditorConfig
+    from careline.triage.choice import TriageChoice
     from responders.notify.config import NotifyConfig
 
 
@@ -77,4 +78,21 @@ def notify_config(settings: Settings, config: CarelineConfig) -> NotifyConfig:
             smtp=smtp,
             case_link=config.notify.case_link,
         ),
+    )
+
+
+def triage_choice(settings: Settings) -> TriageChoice:
+    """Return who judges the texts."""
+    from careline.triage.choice import TriageChoice  # noqa: PLC0415 - as above
+
+    triage = settings.triage
+    return TriageChoice(
+        classifier=triage.classifier,
+        artefact=triage.artefact,
+        rules=triage.rules,
+        calibration=triage.calibration,
+        backend=triage.backend,
+        transformers=triage.transformers_path,
+        within=triage.backend_within_seconds,
+        endpoint=triage.endpoint if triage.endpoint.url else None,
     )

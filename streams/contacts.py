@@ -70,6 +70,7 @@ class Contacts:
             followers=mention.author.followers,
             contacts=contacts,
             waiting=max((mention.heard_at - thread.since).total_seconds(), 0.0),
+            public=mention.conversation.visibility is Visibility.PUBLIC,
         )
 
     def _answered(self, post: BrandPosted) -> None:

@@ -27,7 +27,7 @@ from careline.ledger.store import Ledger
 from careline.runtime.kafka import LogReader, Producer
 from careline.runtime.redis import connect
 from careline.runtime.tasks import ended
-from careline.triage.decision import Decision
+from careline.triage.protocol import Judge
 from schemas.commands import Command
 from schemas.envelope import Packed
 from schemas.topics import CASES_COMMANDS, MENTIONS_RECEIVED, MENTIONS_TRIAGED
@@ -55,7 +55,7 @@ class Engine(mode.Service):  # type: ignore[misc]
         app: faust.App,
         config: WorkerConfig,
         *,
-        decision: Callable[[], Decision],
+        decision: Callable[[], Judge],
         drain: Drain,
         loop: asyncio.AbstractEventLoop,
     ) -> None:

@@ -21,7 +21,7 @@ from careline.ledger.items import Remembered
 from careline.runtime.helper import Helper, Raised
 from careline.runtime.kafka import Producer, Record
 from careline.triage.context import NO_CONTEXT, Context
-from careline.triage.decision import Decision
+from careline.triage.protocol import Judge
 from schemas.envelope import Packed, Unreadable, pack, pack_json, unpack
 from schemas.identity import shard_of
 from schemas.mentions import HEARD, HeardRecord, MentionEdited, MentionReceived
@@ -72,7 +72,7 @@ class TriageStage:
 
     def __init__(  # noqa: PLR0913 - what it stands on, and its bounds
         self,
-        decision: Callable[[], Decision],
+        decision: Callable[[], Judge],
         producer: Producer,
         quarantine: Quarantine,
         *,

@@ -15,7 +15,10 @@ ROW = re.compile(r"^\| ([a-z0-9-]+) \| (.+) \|$", re.MULTILINE)
 
 def declared() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    groups = project["dependency-groups"].values()
+    groups = [
+        *project["dependency-groups"].values(),
+        *project["project"]["optional-dependencies"].values(),
+    ]
     lines = [*project["project"]["dependencies"], *(line for group in groups for line in group)]
     found = (NAME.match(line) for line in lines if isinstance(line, str))
     return {match.group().lower() for match in found if match}

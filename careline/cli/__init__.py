@@ -31,6 +31,7 @@ _GROUPS: Final = {
     "case": "cases",
     "dead-letters": "dead_letters",
     "policy": "policy",
+    "triage": "triage",
 }
 """Nouns with verbs, and the module of each."""
 _INTERRUPTED: Final = 130

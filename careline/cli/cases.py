@@ -1,6 +1,6 @@
 """`careline case`: the cases as the ledger has them, for a person at a shell.
 
-What changes them stands in `careline.cli.acting`.
+What changes them stands in `careline.cli.acting` and `careline.cli.correcting`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from careline.cli import acting, output
+from careline.cli import acting, correcting, output
 from careline.cli.ledger import ledger_of
 from careline.domain.case import Case, CaseStatus
 from careline.domain.codec import dump_case
@@ -21,7 +21,7 @@ from careline.runtime.errors import ConfigurationError
 from careline.settings import Settings, load_settings
 
 app = typer.Typer(no_args_is_help=True, help="Look at cases, and act on them without Slack.")
-for verb in acting.VERBS:
+for verb in (*acting.VERBS, correcting.correct):
     app.command(verb.__name__)(verb)
 
 

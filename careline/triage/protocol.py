@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from careline.triage.context import Context
     from schemas.triage import Triage
 
 
@@ -29,4 +30,26 @@ class Triager(Protocol):
 
     def triage_batch(self, texts: Sequence[str]) -> list[Triage]:
         """Judge several texts, each as `triage` would, in order."""
+        ...
+
+
+class Judge(Protocol):
+    """Decides by the text and by what is known beside it: a triager, the rules and what helps it.
+
+    It may ask somebody else, within bounds of its own; it never waits for ever.
+    """
+
+    @property
+    def model(self) -> str:
+        """The name and version of its triager."""
+        ...
+
+    def triage(self, text: str, context: Context | None = None) -> Triage:
+        """Judge one text."""
+        ...
+
+    def triage_batch(
+        self, texts: Sequence[str], contexts: Sequence[Context] | None = None
+    ) -> list[Triage]:
+        """Judge several texts, in order."""
         ...

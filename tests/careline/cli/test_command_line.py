@@ -21,7 +21,9 @@ COMMANDS = ("demo", "up", "run", "replay", "erase", "doctor", "version")
 VERBS = (
     *("topics list", "topics diff", "topics apply", "ledger audit", "ledger rebuild"),
     *("case list", "case show", "case claim", "case release", "case reply", "case resolve"),
-    *("case escalate", "case snooze"),
+    *("case escalate", "case snooze", "case correct"),
+    *("triage eval", "triage explain", "triage stats", "triage refit"),
+    *("triage label export", "triage label import"),
     *("dead-letters list", "dead-letters show", "dead-letters redrive"),
 )
 NOWHERE = "127.0.0.1:1"
@@ -44,7 +46,7 @@ def helped(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     text = helped(capsys)
-    for command in (*COMMANDS, "topics", "ledger", "case"):
+    for command in (*COMMANDS, "topics", "ledger", "case", "triage"):
         assert f" {command} " in text
 
 
