@@ -43,6 +43,12 @@ test-fast: $(STAMP) ## the tests that take no real Kafka and no patience
 coverage: $(STAMP) ## all tests, with the lines and branches that none of them reached
 	$(BIN)/python -m pytest --cov --cov-report=term-missing $(ARGS)
 
+.PHONY: coverage-domain
+coverage-domain: $(STAMP) ## the rules of the heart: fails if a line or a branch of them is not taken by a test of its own
+	$(BIN)/python -m pytest -q tests/careline/domain --hypothesis-seed=1 -p no:randomly \
+		--ignore tests/careline/domain/test_state_machine.py --ignore tests/careline/domain/test_properties.py \
+		--cov=careline.domain --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 $(ARGS)
+
 .PHONY: check
 check: $(STAMP) ## format, lint, types, import rule, dependencies, spelling, Docker files, locks
 	$(BIN)/ruff format --check .
