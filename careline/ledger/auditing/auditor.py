@@ -105,6 +105,7 @@ class Auditor:
             again = await self._looker.look()
             confirmed = _in_both(look, again)
             look = again
+        self._metrics.late(look.late_seconds)
         fresh = self._take_over(confirmed, look.unjudged)
         await self._tell()
         await self._repair(confirmed)

@@ -61,6 +61,8 @@ class Look:
     unjudged: frozenset[int] = frozenset()
     """Shards that somebody recovers: nothing can be said of their cases."""
     cases: int = 0
+    late_seconds: float = 0.0
+    """How long the step that has waited longest for somebody to fire it had been due."""
 
     @property
     def whole(self) -> bool:
@@ -73,6 +75,7 @@ class _Tally:
     findings: list[Finding] = field(default_factory=list)
     unjudged: set[int] = field(default_factory=set)
     cases: int = 0
+    late_seconds: float = 0.0
 
 
 class Looker:
@@ -115,6 +118,7 @@ class Looker:
         for shard in range(self._ledger.partitions):
             own = {topic: committed.get((topic, shard), 0) for topic in _INPUTS}
             facts = await read_facts(self._ledger, shard, own)
+            tally.late_seconds = max(tally.late_seconds, _late_seconds(facts))
             for invariant in self._of_shards:
                 tally.findings += invariant.broken(facts)
             if facts.fence.healthy:
@@ -128,6 +132,7 @@ class Looker:
             shards=self._ledger.partitions,
             unjudged=frozenset(tally.unjudged),
             cases=tally.cases,
+            late_seconds=tally.late_seconds,
         )
 
     async def _cases(
@@ -173,6 +178,10 @@ class Looker:
             marks += (f"{topic}/{partition}", offset)
         if marks:
             await self._ledger.asked(self._ledger.client.hset(BOOKMARKS, items=marks))
+
+
+def _late_seconds(facts: ShardFacts) -> float:
+    return max(((facts.now - due).total_seconds() for due in facts.due.values()), default=0.0)
 
 
 def _unreadable(shard: int, raw: bytes, error: Exception) -> Finding:

@@ -45,6 +45,11 @@ class AuditMetrics:
         self._seconds = Gauge(
             "careline_audit_round_seconds", "How long the last round took.", registry=self.registry
         )
+        self._late = Gauge(
+            "careline_deadline_late_seconds",
+            "How long the step that waits longest to be fired had been due, at the last look.",
+            registry=self.registry,
+        )
         self._clean_at = Gauge(
             "careline_audit_last_clean_timestamp_seconds",
             "When the last round ended that found nothing.",
@@ -66,6 +71,10 @@ class AuditMetrics:
         tally = Tally(findings)
         for name in {*self._invariants, *tally}:
             self._standing.labels(name).set(tally[name])
+
+    def late(self, seconds: float) -> None:
+        """Show how late the latest step is; 0: nothing is due that was not fired."""
+        self._late.set(max(0.0, seconds))
 
     def round_ended(self, result: str, *, seconds: float, at: float) -> None:
         """Count a round: clean, broken or failed."""

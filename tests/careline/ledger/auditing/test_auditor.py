@@ -264,6 +264,18 @@ async def test_the_heartbeat_is_sent_at_most_once_in_a_while() -> None:
         assert len(asked) == 2
 
 
+async def test_what_nobody_fires_is_shown_by_how_long_it_has_been_due(world: LedgerWorld) -> None:
+    shard = await a_case(world)
+    case = await world.only_case()
+    audit = Audit(world)
+    await audit.auditor.round()
+    assert audit.metrics.value("careline_deadline_late_seconds") == 0
+    now = datetime.now(UTC).timestamp() * 1000
+    await world.client.zadd(key(shard, "due"), {case.case_id: now - 30_000})
+    await audit.auditor.round()
+    assert 30 <= audit.metrics.value("careline_deadline_late_seconds") < 60
+
+
 async def test_the_auditor_outlives_a_ledger_that_is_away(world: LedgerWorld) -> None:
     await a_case(world)
     audit = Audit(world)
