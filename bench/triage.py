@@ -1,10 +1,10 @@
 """`python -m bench.triage`: how fast triage is beside VADER and a tf-idf logistic, in one run.
 
 Promise: every subject judges the same texts in the same process on one core, in alternating rounds
-that each begin with another one; a figure is the median of its rounds, and what is compared are
-ratios of one run, for machines differ and are busy. A subject whose library is not installed is
-left out and named. Nothing is measured but speed: VADER and the tf-idf logistic give a sentiment,
-careline's decision gives a whole triage with rules, topics and reasons.
+that each begin with another one; a figure is the median of its rounds in processor time, so that
+what else the machine does counts little, and what is compared are ratios of one run. A subject
+whose library is not installed is left out and named. Nothing is measured but speed: VADER and the
+tf-idf logistic give a sentiment, careline's decision a whole triage with rules, topics and reasons.
 """
 
 from __future__ import annotations
@@ -143,15 +143,15 @@ def measured(
     for number in range(plan.rounds):
         for name in names[number % len(names) :] + names[: number % len(names)]:
             judge = judges[name]
-            begin = time.perf_counter()
+            begin = time.process_time()
             for chunk in chunks:
                 judge(chunk)
-            batches[name].append(len(texts) / (time.perf_counter() - begin))
+            batches[name].append(len(texts) / (time.process_time() - begin))
             for place in range(number * each_round, (number + 1) * each_round):
                 one = [texts[place % len(texts)]]
-                begin = time.perf_counter()
+                begin = time.process_time()
                 judge(one)
-                singles[name].append(time.perf_counter() - begin)
+                singles[name].append(time.process_time() - begin)
     return batches, singles
 
 

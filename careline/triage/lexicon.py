@@ -22,6 +22,8 @@ GAP_MAX: Final = 4
 _MEMO_MAX: Final = 20_000
 STEM_MIN: Final = 3
 STEM_MAX: Final = 14
+LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Reads YAML without running code; in C, where PyYAML was built with it."""
 
 
 class Sign(NamedTuple):
@@ -52,16 +54,15 @@ class Entry:
     feeling: int = 0
     negates: bool = False
     intensifies: bool = False
-    exact: dict[str, list[_Phrase]] = field(init=False)
+    exact: dict[str, list[_Phrase]] = field(default_factory=dict)
     """Phrases by their second word; nearly all words are followed by none of them."""
-    later: dict[str, list[_Phrase]] = field(init=False)
+    later: dict[str, list[_Phrase]] = field(default_factory=dict)
     """Phrases by their second word, where that may come a few words later."""
-    loose: list[_Phrase] = field(init=False)
+    loose: list[_Phrase] = field(default_factory=list)
     """Phrases whose second word is a stem."""
 
-    def __post_init__(self) -> None:
-        """Sort the phrases by how their second word is found."""
-        self.exact, self.later, self.loose = {}, {}, []
+    def arranged(self) -> Entry:
+        """Sort the phrases by how their second word is found; once, when the word is looked up."""
         for phrase in self.phrases:
             second = phrase[0][0]
             if second.stem:
@@ -69,6 +70,7 @@ class Entry:
             else:
                 table = self.later if second.gap else self.exact
                 table.setdefault(second.word, []).append(phrase)
+        return self
 
     def __add__(self, other: Entry) -> Entry:
         """Join two meanings of one word."""
@@ -130,12 +132,18 @@ class Lexicon:
         return [sign for steps, sign in wanted if _follows(tokens, at, steps)]
 
     def _look_up(self, token: str) -> Entry:
-        found = self.words.get(token, NOTHING)
-        for length in range(STEM_MIN, min(len(token), STEM_MAX) + 1):
-            stem = self.stems.get(token[:length])
-            if stem is not None:
-                found = found + stem
-        return found
+        whole = self.words.get(token)
+        stems = [
+            stem
+            for length in range(STEM_MIN, min(len(token), STEM_MAX) + 1)
+            if (stem := self.stems.get(token[:length])) is not None
+        ]
+        if whole is None and not stems:
+            return NOTHING
+        found = NOTHING if whole is None else whole
+        for stem in stems:
+            found = found + stem
+        return (found + NOTHING).arranged()
 
     def _put(self, word: str, entry: Entry) -> None:
         stem = word.endswith("*")
@@ -198,9 +206,13 @@ def _follows(tokens: list[str], at: int, steps: tuple[_Step, ...]) -> bool:
 def lists() -> Mapping[str, Mapping[str, Any]]:
     """Return all word lists by language, and `emoji`."""
     folder = resources.files("careline.triage") / "lexicon"
-    return {
-        name: yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8"))
+    texts = {
+        name: (folder / f"{name}.yaml").read_text(encoding="utf-8")
         for name in (*LANGUAGES, "emoji")
+    }
+    return {
+        name: yaml.load(text, Loader=LOADER)  # noqa: S506 - it is a safe one
+        for name, text in texts.items()
     }
 
 

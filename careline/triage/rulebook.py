@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from careline.runtime.errors import ConfigurationError
-from careline.triage.lexicon import STEM_MAX, STEM_MIN
+from careline.triage.lexicon import LOADER, STEM_MAX, STEM_MIN
 from careline.triage.words import WORD
 from schemas.triage import Urgency
 
@@ -34,7 +34,6 @@ HINT: Final = "correct it; what each part means: docs/triage.md"
 _HOURS: Final = {"m": 1 / 60, "h": 1.0, "d": 24.0}
 _TIME: Final = re.compile(r"^(\d+(?:\.\d+)?)\s*([mhd])$")
 _LANGUAGE: Final = re.compile(r"^[a-z]{2}$")
-_Loader: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_hours(value: object) -> object:
@@ -251,8 +250,8 @@ def load_rulebook(path: Path | None = None) -> Rulebook:
 
 def _read(text: str, name: str) -> dict[str, Any]:
     try:
-        twice = next(_twice(yaml.compose(text, Loader=_Loader)), None)
-        raw = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader, in C if there is one
+        twice = next(_twice(yaml.compose(text, Loader=LOADER)), None)
+        raw = yaml.load(text, Loader=LOADER)  # noqa: S506 - a safe loader, in C if there is one
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}:" if mark is not None else ""
@@ -295,7 +294,7 @@ def _laid_over(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, A
 
 def _problems(error: ValidationError, text: str, name: str) -> Iterator[str]:
     """Yield what is wrong, with the line of the deepest key that the file itself has."""
-    root = yaml.compose(text, Loader=_Loader)
+    root = yaml.compose(text, Loader=LOADER)
     for found in error.errors(include_input=False, include_url=False):
         place = [str(part) for part in found["loc"]]
         line = _line(root, place)
