@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from careline.triage.language import UNKNOWN
 from careline.triage.lexicon import LANGUAGES, Lexicon, lists
@@ -54,13 +54,6 @@ class Found:
     within: float | None = None
 
 
-class _Hit(NamedTuple):
-    place: int
-    kind: str
-    name: str
-    words: str
-
-
 class Finder:
     """A rulebook made ready to search; any number of threads may share one."""
 
@@ -86,31 +79,33 @@ class Finder:
     def find(self, words: Words, language: str) -> Found | None:
         """Return what is in a text; None where there is nothing, as in most texts."""
         lexicon = self._lexicons.get(language) or self._lexicons[UNKNOWN]
-        hits = _hits(lexicon, words.tokens)
+        hits = lexicon.find(words.tokens)
         signed = _SIGNED.search(words.plain) is not None
         if not hits and not signed:
             return None
         found = Found({}, {})
-        kinds: dict[str, _Hit] = {}
-        for hit in hits:
-            kinds.setdefault(hit.kind, hit)
-            if hit.kind == "workflow":
-                found.workflows.setdefault(hit.name, hit.words)
-            elif hit.kind == "topic":
-                found.topics.setdefault(hit.name, hit.words)
-        if signed or "money" in kinds:
+        others: dict[str, list[tuple[int, str]]] = {}
+        for place, (kind, name, said) in hits:
+            if kind == "workflow":
+                found.workflows.setdefault(name, said)
+            elif kind == "topic":
+                found.topics.setdefault(name, said)
+            else:
+                others.setdefault(kind, []).append((place, said))
+        if signed or "money" in others:
             found.money = self._amount(words.plain)
-        if "waiting" in kinds or "event" in kinds:
-            self._times(words.tokens, hits, kinds, found)
+        if "waiting" in others or "event" in others:
+            self._times(words.tokens, others, found)
         return found
 
     def _times(
-        self, tokens: list[str], hits: list[_Hit], kinds: Mapping[str, _Hit], found: Found
+        self, tokens: list[str], hits: Mapping[str, list[tuple[int, str]]], found: Found
     ) -> None:
         """Read how long the author has waited, and how soon the event is."""
-        spoken = list(_spoken(tokens, self._units, self._numbers))
+        if not (spoken := list(_spoken(tokens, self._units, self._numbers))) and "soon" not in hits:
+            return
         coming = [hours for begin, hours in spoken if self._is_to_come(tokens, begin)]
-        waits = [hit.place for hit in hits if hit.kind == "waiting"]
+        waits = [place for place, _ in hits.get("waiting", ())]
         found.waited = max(
             (
                 hours
@@ -120,10 +115,10 @@ class Finder:
             ),
             default=0.0,
         )
-        if "event" in kinds:
-            coming += [self._soon[hit.words] for hit in hits if hit.kind == "soon"]
+        if "event" in hits:
+            coming += [self._soon[said] for _, said in hits.get("soon", ())]
             if coming:
-                found.event, found.within = kinds["event"].words, min(coming)
+                found.event, found.within = hits["event"][0][1], min(coming)
 
     def _is_to_come(self, tokens: list[str], begin: int) -> bool:
         return any(
@@ -144,16 +139,6 @@ class Finder:
 
     def _is_money(self, word: str) -> bool:
         return word in self._money or word.startswith(self._money_stems)
-
-
-def _hits(lexicon: Lexicon, tokens: list[str]) -> list[_Hit]:
-    hits: list[_Hit] = []
-    for place, entry in lexicon.known(tokens):
-        hits.extend(_Hit(place, *sign) for sign in entry.signs)
-        if entry.phrases:
-            found = lexicon.phrases(tokens, place, entry)
-            hits.extend(_Hit(place, *sign) for sign in found)
-    return hits
 
 
 def _spoken(

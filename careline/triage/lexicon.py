@@ -115,6 +115,22 @@ class Lexicon:
                 found.append((place, entry))
         return found
 
+    def find(self, tokens: list[str]) -> list[tuple[int, Sign]]:
+        """Return all that the words and phrases of a text say, with the place of the first word."""
+        found: list[tuple[int, Sign]] = []
+        last = len(tokens) - 1
+        for place, entry in self.known(tokens):
+            if entry.signs:
+                found += [(place, sign) for sign in entry.signs]
+            if (
+                entry.phrases
+                and place < last
+                # Most words that begin a phrase are followed by none of it.
+                and (tokens[place + 1] in entry.exact or entry.later or entry.loose)
+            ):
+                found += [(place, sign) for sign in self.phrases(tokens, place, entry)]
+        return found
+
     def phrases(self, tokens: list[str], start: int, entry: Entry) -> Iterable[Sign]:
         """Give the phrases that begin at a word."""
         at = start + 1
