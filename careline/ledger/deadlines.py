@@ -34,7 +34,7 @@ async def fire_due(ledger: Ledger, policy: Policy, shard: int, limit: int) -> in
     epoch, micros, *found = await ledger.script("due", shard, "", limit * _LOOK_AT)
     now = from_ms(int(micros) / 1000)
     due = list(_loaded(shard, found))
-    due.sort(key=lambda one: _urgency(one[1]))
+    due.sort(key=lambda one: urgency_of(one[1]))
     call = Call(epoch.decode())
     for head, case in due[:limit]:
         at = max(now, case.last_event_at)
@@ -67,8 +67,8 @@ def _loaded(shard: int, found: Sequence[bytes]) -> Iterator[tuple[str, Case]]:
             )
 
 
-def _urgency(case: Case) -> tuple[Priority, str]:
-    """Return a sort key: the highest priority still open, then the earliest deadline."""
+def urgency_of(case: Case) -> tuple[Priority, str]:
+    """Return a sort key, least first: the highest priority still open, the earliest deadline."""
     best = min((found.priority for found in case.open_obligations), default=Priority.P4)
     due = next_due(case)
     return best, due.isoformat() if due else ""

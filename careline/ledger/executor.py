@@ -21,8 +21,10 @@ import structlog
 
 from careline.domain.case import Case
 from careline.domain.effects import Intent
+from careline.ledger.deadlines import urgency_of
 from careline.ledger.effects import Attempt, Effects, NotNow, PendingEffect
 from careline.ledger.fence import Fenced, where
+from careline.ledger.lanes import Lane
 from careline.ledger.outcomes import Blocked, Done, NotDone, Refused, Report, Unknown
 from careline.ledger.store import Ledger
 from careline.runtime.clock import Clock, SystemClock
@@ -121,9 +123,7 @@ class Executor:
         self._settings = settings or ExecutorSettings()
         self._clock = clock or SystemClock()
         self._actor = Actor(kind=ActorKind.EXECUTOR, id=executor)
-        self._lanes: defaultdict[str, asyncio.Semaphore] = defaultdict(
-            lambda: asyncio.Semaphore(self._settings.per_lane)
-        )
+        self._lanes: defaultdict[str, Lane] = defaultdict(lambda: Lane(self._settings.per_lane))
         self._at_once = asyncio.Semaphore(self._settings.at_once)
         self._in_hand: set[str] = set()
         self._blocked: dict[str, str] = {}
@@ -192,7 +192,7 @@ class Executor:
                         return
             lane = self._lanes[self._performer.lane(pending.intent, case)]
             waited = lane.locked() or self._at_once.locked()
-            async with lane, self._at_once:
+            async with lane.turn(urgency_of(case)), self._at_once:
                 if waited:  # it may have changed while this effect stood in line
                     case = await self._ledger.read_case(pending.intent.case_id) or case
                 called = await self._next_step(pending, case)
