@@ -58,7 +58,7 @@ def decide_mention(  # noqa: PLR0913 - the facts of one decision
     if not triage.query:
         return _noted(mention, case=case, cause=cause, now=now, policy=policy)
     draft = _in_front(mention, author, case=case, line=line, cause=cause, now=now, policy=policy)
-    _add_obligation(draft, mention, triage, policy, since=mention.heard_at)
+    _add_obligation(draft, mention, triage, policy, since=_runs_from(mention, now))
     _answer_if_covered(draft, mention, awaited, line, policy)
     return _decision(draft, case, line)
 
@@ -172,7 +172,7 @@ def _add_obligation(
         priority=triage.priority,
         sentiment=triage.sentiment,
         urgency=triage.urgency,
-        heard_at=mention.heard_at,
+        heard_at=min(mention.heard_at, since),
         created_at=mention.created_at,
         at_risk_at=target.at_risk_at,
         due_at=target.due_at,
@@ -180,6 +180,11 @@ def _add_obligation(
         terms=target.terms,
     )
     run_on(draft, facts, since=since, policy=policy)
+
+
+def _runs_from(mention: Mention, now: datetime) -> datetime:
+    """Return when a query was heard: a connector whose clock is ahead puts no deadline off."""
+    return min(mention.heard_at, now)
 
 
 def _answer_if_covered(
@@ -244,7 +249,7 @@ def _edited(
         return Decision(case=draft.case)
     reopened = not known.is_open and triage.query
     facts = facts_of(mention, triage, policy)
-    since = mention.heard_at if reopened else None
+    since = _runs_from(mention, draft.now) if reopened else None
     target = target_again(draft, known, facts, since=since, policy=policy)
     if reopened and draft.current.status not in (CaseStatus.NEW, CaseStatus.OPEN):
         if draft.current.status in (CaseStatus.ANSWERED, CaseStatus.WAITING, CaseStatus.RESOLVED):
@@ -265,7 +270,7 @@ def _edited(
         terms=target.terms,
     )
     if reopened:
-        run_on(draft, facts, since=mention.heard_at, policy=policy)
+        run_on(draft, facts, since=_runs_from(mention, draft.now), policy=policy)
     return draft.decision()
 
 

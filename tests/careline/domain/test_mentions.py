@@ -52,6 +52,7 @@ def test_second_query_has_a_deadline_of_its_own() -> None:
     story = Story()
     story.hear(a_mention("100"))
     later = START + timedelta(minutes=30)
+    story.now = later
     story.hear(a_mention("101", heard_at=later, created_at=later), a_triage(urgency=Urgency.HIGH))
     assert [found.due_at for found in story.current.obligations] == [
         START + timedelta(hours=4),
@@ -117,6 +118,7 @@ def test_edit_changes_the_obligation_and_reopens_it_if_answered() -> None:
     story.hear(mention)
     story.brand_posts(an_own_post(mention), to=mention)
     edited_at = START + timedelta(hours=2)
+    story.now = edited_at
     story.hear(an_edit(mention, heard_at=edited_at), a_triage(urgency=Urgency.HIGH))
     assert story.current.open_obligations[0].due_at == edited_at + timedelta(hours=1)
 
