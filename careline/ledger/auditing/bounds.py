@@ -21,5 +21,7 @@ class Bounds:
     """Paced channels and long searches make effects wait; nobody looking is something else."""
     unrecovered: timedelta = timedelta(seconds=120)
     """How long a shard may be without a healthy fence."""
+    input_stands: timedelta = timedelta(seconds=120)
+    """How long records may wait in an input of which nothing is taken in."""
     card_within: timedelta = timedelta(seconds=5)
     """A case this young may still be on its way to its card's effect."""

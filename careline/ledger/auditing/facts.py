@@ -42,13 +42,17 @@ class ShardFacts:
     """The last offset of each topic that the shard has taken in."""
     committed: Mapping[str, int] = field(default_factory=dict)
     """What the workers' group has acknowledged to Kafka: the next offset of each topic."""
+    ends: Mapping[str, int] = field(default_factory=dict)
+    """Where each input ended, read before the ledger was."""
     due: Mapping[str, datetime] = field(default_factory=dict)
     outbox_oldest: datetime | None = None
     effects: Mapping[str, EffectFacts] = field(default_factory=dict)
 
 
-async def read_facts(ledger: Ledger, shard: int, committed: Mapping[str, int]) -> ShardFacts:
-    """Read a shard. ``committed`` must have been read before. Raises `LedgerUnavailable`."""
+async def read_facts(
+    ledger: Ledger, shard: int, committed: Mapping[str, int], ends: Mapping[str, int] | None = None
+) -> ShardFacts:
+    """Read a shard; the rest must have been read before. Raises `LedgerUnavailable`."""
     seconds, micros = await ledger.asked(ledger.client.time())
     now = from_ms(int(seconds) * _MS + int(micros) / _MS)
     fence = await ledger.fence(shard)
@@ -59,6 +63,7 @@ async def read_facts(ledger: Ledger, shard: int, committed: Mapping[str, int]) -
         fence=fence,
         inputs=position.inputs,
         committed=committed,
+        ends=ends or {},
         due=await ledger.due_times(shard),
         outbox_oldest=await _outbox_oldest(ledger, shard),
         effects=await _effects(ledger, shard),

@@ -9,9 +9,11 @@ asked for again: whatever of it was done is then a repeat.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import ClassVar, Final
 
 from careline.domain.codec import load_case
+from careline.ledger.auditing.bounds import Bounds
 from careline.ledger.auditing.facts import ShardFacts
 from careline.ledger.auditing.findings import Finding, Replay
 from careline.ledger.auditing.journal import Partition, Query
@@ -77,6 +79,40 @@ def _mention_of(record: Record) -> str | None:
     except Unreadable:
         return None
     return heard.mention_id if isinstance(heard, (MentionReceived, MentionEdited)) else ""
+
+
+class InputMoves:
+    """What waits in an input is taken in: lag without progress is an alarm, lag alone is load."""
+
+    name: ClassVar[str] = "input_moves"
+
+    def __init__(self, bounds: Bounds) -> None:
+        """Start without having seen an input."""
+        self._within = bounds.input_stands
+        self._seen: dict[tuple[int, str], tuple[int, datetime]] = {}
+
+    def broken(self, facts: ShardFacts) -> Iterator[Finding]:
+        """Yield an input that has stood still although records wait in it."""
+        for topic, end in facts.ends.items():
+            # What triage has dealt with, only Kafka knows at once; the rest the ledger.
+            done = facts.inputs.get(topic, -1) + 1
+            if topic == MENTIONS_RECEIVED.name:
+                done = facts.committed.get(topic, 0)
+            place = (facts.shard, topic)
+            if done >= end:
+                self._seen.pop(place, None)
+                continue
+            last, since = self._seen.get(place, (-1, facts.now))
+            if done != last:
+                self._seen[place] = (done, facts.now)
+            elif facts.now - since > self._within:
+                yield Finding(
+                    invariant=self.name,
+                    shard=facts.shard,
+                    subject=f"{topic}[{facts.shard}]",
+                    says=f"{end - done} records wait, and none was taken in since {since:%F %T}",
+                    evidence=str(done),
+                )
 
 
 class WhatIsSetAsideIsKept:

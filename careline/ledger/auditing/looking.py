@@ -22,6 +22,7 @@ from careline.ledger.auditing.findings import Finding
 from careline.ledger.auditing.inputs import (
     EveryQueryHasAnObligation,
     EverythingReceivedIsTriaged,
+    InputMoves,
     WhatIsSetAsideIsKept,
 )
 from careline.ledger.auditing.invariants import (
@@ -89,7 +90,7 @@ class Looker:
         self._reader = reader
         self._group = group
         self._bounds = bounds or Bounds()
-        self._of_shards = shard_invariants(self._bounds)
+        self._of_shards = (*shard_invariants(self._bounds), InputMoves(self._bounds))
         self._triaged = EverythingReceivedIsTriaged(ledger)
         self._set_aside = WhatIsSetAsideIsKept()
         self._obliged = EveryQueryHasAnObligation(ledger)
@@ -113,11 +114,13 @@ class Looker:
         # Before anything else: what was acknowledged then must be found wherever we look later.
         committed = await self._group.committed(_INPUTS, self._ledger.partitions)
         await journal.advance(committed)
+        ends = {topic: await self._reader.ends(topic, self._ledger.partitions) for topic in _INPUTS}
         tally = _Tally()
         of_cases = case_invariants(self._bounds)
         for shard in range(self._ledger.partitions):
             own = {topic: committed.get((topic, shard), 0) for topic in _INPUTS}
-            facts = await read_facts(self._ledger, shard, own)
+            now = {topic: found[shard] for topic, found in ends.items()}
+            facts = await read_facts(self._ledger, shard, own, now)
             tally.late_seconds = max(tally.late_seconds, _late_seconds(facts))
             for invariant in self._of_shards:
                 tally.findings += invariant.broken(facts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -291,3 +293,20 @@ async def test_what_was_proved_once_is_not_read_again_after_a_restart(world: Led
     assert marks[f"{MENTIONS_RECEIVED.name}/{shard}".encode()] == b"1"
     assert marks[f"{MENTIONS_TRIAGED.name}/{shard}".encode()] == b"1"
     assert await Audit(world).findings() == []
+
+
+async def test_records_that_wait_while_nothing_is_taken_in_are_an_alarm_of_lag(
+    world: LedgerWorld,
+) -> None:
+    audit = Audit(world, bounds=replace(Bounds(), input_stands=timedelta(milliseconds=50)))
+    shard = await a_case(world)
+    assert await audit.findings("input_moves") == []
+    await world.hear(a_mention("101", **fresh()))
+    assert await audit.findings("input_moves") == [], "it has only just come"
+    await asyncio.sleep(0.1)
+    (found,) = await audit.findings("input_moves")
+    assert found.subject == f"{MENTIONS_TRIAGED.name}[{shard}]"
+    assert found.says.startswith("1 records wait")
+    assert found.repair is None
+    await world.pump()
+    assert await audit.findings("input_moves") == []
