@@ -17,9 +17,13 @@ from careline.runtime.topics_admin import TopicsOnBroker, apply
 from schemas.topics import TOPICS
 from tests.support.feed import all_arrived, feeding
 from tests.support.kafka.server import KafkaServer
+from tests.support.scale import scaled
 from tests.support.workers import PARTITIONS, Rig, a_rig
 
-pytestmark = [pytest.mark.slow, pytest.mark.kafka, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.kafka, pytest.mark.timeout(600)]
+
+REBALANCES = scaled(2, 40)
+FROZEN_S = scaled(9, 60)
 
 
 @pytest.fixture
@@ -43,7 +47,7 @@ async def test_a_second_worker_takes_its_share_and_a_frozen_one_changes_nothing(
         await rig.ready(2)
         await asyncio.sleep(1)
         os.kill(first.pid, signal.SIGSTOP)
-        await asyncio.sleep(9)  # longer than the session: its shards go to the other one
+        await asyncio.sleep(FROZEN_S)  # longer than the session: its shards go to the other one
         os.kill(first.pid, signal.SIGCONT)
         await asyncio.sleep(2)
         await rig.kill(second)
@@ -60,4 +64,17 @@ async def test_a_broker_that_is_killed_is_waited_for(rig: Rig, broker: KafkaServ
     await asyncio.to_thread(broker.restart)
     async with feeding(rig, feed):
         await asyncio.sleep(1)
+    await all_arrived(rig, feed)
+
+
+async def test_a_storm_of_rebalances_loses_nothing(rig: Rig) -> None:
+    await rig.worker()
+    await rig.ready()
+    async with feeding(rig) as feed:
+        for number in range(REBALANCES):
+            second = await rig.worker()
+            await rig.ready(number + 2)
+            await asyncio.sleep(1)
+            await rig.stop(second)
+            await asyncio.sleep(1)
     await all_arrived(rig, feed)

@@ -1,0 +1,85 @@
+"""Storms over Slack: limits, answers that drip or are cut, sockets that swallow a click.
+
+Rows 23, 24 and 28 of the fault matrix, with short times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from responders.slack import buttons as b
+from tests.responders.slack.builders import a_mention, a_triage
+from tests.responders.slack.floor import Floor, seen, words
+from tests.responders.slack.test_posting import CARDS, all_posted, copies, fresh, hear
+from tests.support.door import Door, Mood
+from tests.support.scale import scaled
+
+POST = "/api/chat.postMessage"
+RETRY_AFTER = scaled(1, 30)
+
+
+def posts(floor: Floor) -> int:
+    """Count how often a message was tried."""
+    return sum(n for name, n in floor.history.requests.items() if "chat.postMessage" in name)
+
+
+async def test_a_storm_of_limits_is_waited_out_as_long_as_told_and_loses_no_card(
+    floor: Floor,
+) -> None:
+    fault = floor.sandbox.faults.add(
+        {"server": "slack", "path": POST, "kind": "rate_limit", "retry_after": RETRY_AFTER}
+    )
+    async with floor.responder(request_timeout=1.0, landing=0.5):
+        for number in range(CARDS):
+            await hear(floor, number)
+        await seen(lambda: fault.hits >= CARDS)
+        tried, since = posts(floor), time.monotonic()
+        while time.monotonic() - since < RETRY_AFTER * 0.6:
+            assert posts(floor) == tried, "nobody asks before the time that Slack named"
+            await asyncio.sleep(0.05)
+        await seen(lambda: posts(floor) > tried, within=RETRY_AFTER + 10)
+        floor.sandbox.faults.clear()
+        await all_posted(floor, CARDS, within=RETRY_AFTER + 20)
+    assert copies(floor) == dict.fromkeys(copies(floor), 1)
+    assert len(floor.cards()) == CARDS
+
+
+@pytest.mark.parametrize("mood", [Mood.DRIPPING, Mood.RESET, Mood.FROZEN])
+async def test_an_answer_that_drips_or_is_cut_costs_no_card_and_makes_no_second_one(
+    floor: Floor, mood: Mood
+) -> None:
+    """The request may have been accepted each time: nobody can tell from the answer."""
+    async with Door(floor.config.base_url) as door:
+        async with floor.responder(base_url=door.url, request_timeout=0.8, landing=0.3):
+            door.mood = mood
+            for number in range(CARDS):
+                await hear(floor, number)
+            await seen(lambda: door.held + door.shut >= CARDS)
+            door.mood = Mood.OPEN
+            await all_posted(floor, CARDS)
+        assert len(floor.cards()) == CARDS
+        assert copies(floor) == dict.fromkeys(copies(floor), 1)
+
+
+async def test_a_click_whose_acknowledgement_is_lost_is_one_claim_when_pressed_again(
+    floor: Floor,
+) -> None:
+    async with floor.responder(connections=2):
+        await floor.world.hear(a_mention(at=fresh()), a_triage())
+        card = await floor.card()
+        await floor.case(lambda case: case.card is not None)
+        floor.sandbox.faults.add({"kind": "cut", "server": "socket", "count": 1})
+        assert not (await floor.press(card, b.CLAIM)).ok, "Slack says that it did not work"
+
+        async def pressed() -> bool:
+            return (await floor.press(card, b.CLAIM)).ok or "@ana since" in words(card)
+
+        await seen(pressed)
+        await seen(lambda: "@ana since" in words(card))
+        case = await floor.case(lambda case: case.claim is not None)
+        assert case.claim is not None
+        assert case.claim.holder.id == f"slack:{floor.ana}"
+        assert case.claims == 1
