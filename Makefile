@@ -17,6 +17,8 @@ DATA ?=
 ARGS ?=
 # How many tests run at a time: most of them wait for servers. make test JOBS=0 runs one after the other, in one process.
 JOBS ?= 2
+# How many rounds of faults make chaos plays.
+ROUNDS ?= 30
 
 ##@ Start here
 .PHONY: demo
@@ -69,6 +71,17 @@ simulate: $(STAMP) ## the promise under 10,000 schedules of faults in virtual ti
 .PHONY: simulate-planted
 simulate-planted: $(STAMP) ## every planted bug: the seed that finds it and what the judge says
 	$(BIN)/python -m tests.simulation planted $(ARGS)
+
+.PHONY: chaos
+chaos: $(STAMP) ## faults on real processes, ROUNDS of them by turns (ARGS="--only worker-kill", ARGS=--kafka, ARGS=alerts)
+	$(BIN)/python -m tests.chaos --rounds $(ROUNDS) $(ARGS)
+
+.PHONY: chaos-nightly
+chaos-nightly: $(STAMP) ## the fault matrix at full length: some hours
+	CARELINE_TEST_FULL=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --timeout 1800 $(ARGS)
+	$(BIN)/python -m tests.chaos --full --rounds 200
+	$(BIN)/python -m tests.chaos --full --rounds 60 --kafka
+	$(BIN)/python -m tests.chaos alerts --alerts 5000 --kills 200
 
 .PHONY: bench
 bench: $(STAMP) ## figures against Faust and Quix Streams, into bench/results.json (needs the real Kafka)

@@ -1,0 +1,1 @@
+"""Faults on real processes, round after round, each with its balance: `make chaos`."""
