@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _TOPIC_KINDS: Final = ("critical", "high", "problem")
 """The word lists whose headings are topics, where the brand names none of its own."""
+_NO_TOPICS: Final = frozenset({"urgent", "repeated", "leaving"})
+"""Headings that say how somebody writes, not about what."""
 _HOURS: Final = {"minute": 1 / 60, "hour": 1.0, "day": 24.0, "week": 168.0, "month": 720.0}
 _JOINED: Final = re.compile(r"^(\d+)([^\W\d_]+)$")
 _SIGN: Final = r"[$\u20ac\u00a3\u00a5\u20b9\u20bd]"
@@ -214,4 +216,5 @@ def _learn(lexicon: Lexicon, rulebook: Rulebook, language: str, *, without: froz
     if not rulebook.topics and language in LANGUAGES:
         for kind in _TOPIC_KINDS:
             for name, phrases in lists()[language].get(kind, {}).items():
-                add(phrases, "topic", str(name))
+                if name not in _NO_TOPICS:
+                    add(phrases, "topic", str(name))

@@ -55,6 +55,13 @@ def test_without_a_list_of_its_own_the_topics_are_those_of_the_word_lists() -> N
     assert {"delivery", "billing", "service"} & set(found.topics)
 
 
+def test_how_somebody_writes_is_no_topic() -> None:
+    found = Decision(Asking(), load_rulebook()).triage(
+        "why is it closed today, third time, never again"
+    )
+    assert {"urgent", "repeated", "leaving"}.isdisjoint(found.topics)
+
+
 def test_a_word_of_the_brand_names_its_topic(decision: Decision) -> None:
     assert decision.triage("where do bikes go?").topics == ("bikes",)
     assert decision.triage("my parcel has not arrived").topics == ()
