@@ -102,7 +102,7 @@ def explain(
     lines += [("because" if not place else "", why) for place, why in enumerate(found.reasons)]
     for head, rows in because.items():
         said = ", ".join(f"{each.word} {each.adds:+.2f}" for each in rows)
-        lines.append((head, said or "no single word"))
+        lines.append((f"→ {head}", said or "no single word"))
     for line in output.table(lines):
         output.say(line)
 
