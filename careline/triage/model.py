@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from careline.triage.model_file import HEADS, SENTIMENTS, shipped
+from careline.triage.model_file import HEADS, SENTIMENTS, read, shipped_bytes
 from careline.triage.model_language import languages
 from careline.triage.model_signs import CRITICAL, SIGNS, signs
 from careline.triage.model_text import normalise
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 BATCH: Final = 256
 """Texts that are worked on at a time; more gain nothing and cost memory."""
 _DIGITS: Final = 4
+_SLACK: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ class Model:
         rows = [np.zeros((0, len(SENTIMENTS)), dtype=np.float32)]
         for at in range(0, len(texts), BATCH):
             chunk = [normalise(text) for text in texts[at : at + BATCH]]
-            rows.append(self._sentiment(self._grams(chunk), self._read(chunk)[0]))
+            rows.append(self._sentiment(self._grams.feelings(chunk), self._read(chunk)[0]))
         return np.concatenate(rows)
 
     def logits_in_batches(
@@ -144,16 +145,20 @@ class Model:
         probabilities, heads, seen = self._judge(texts)
         scores = (1 / (1 + np.exp(-heads))).astype(np.float32)
         best = probabilities.argmax(axis=1).tolist()
-        levels = self._levels(scores, seen[:, CRITICAL] > 0)
+        alarming = seen[:, CRITICAL] > 0
+        levels = self._levels(scores, alarming)
         names = languages().classify(texts) if language else ["und"] * len(texts)
-        query_from = self._settings["query_from"]
+        # Before scores are rounded for show: nothing is lost to a rounded digit.
+        least = np.float32(self._settings["query_from"] - _SLACK)
+        asked = (scores[:, HEADS.index("needs_answer")] >= least) | alarming
         rows = zip(
             best,
             np.round(probabilities, _DIGITS).tolist(),
             np.round(scores, _DIGITS).tolist(),
             levels,
             names,
-            (seen[:, CRITICAL] > 0).tolist(),
+            asked.tolist(),
+            alarming.tolist(),
             strict=True,
         )
         return [
@@ -161,15 +166,23 @@ class Model:
                 sentiment=SENTIMENTS[sentiment],
                 sentiment_probs=dict(zip(SENTIMENTS, each, strict=True)),
                 complaint=complaint,
-                needs_answer=needs >= query_from or alarming,
+                needs_answer=query,
                 needs_answer_score=needs,
                 urgency=level,
                 urgency_score=severity,
                 language=name,
                 spam=spam,
-                alarming=alarming,
+                alarming=alarm,
             )
-            for sentiment, each, (complaint, needs, severity, spam), level, name, alarming in rows
+            for (
+                sentiment,
+                each,
+                (complaint, needs, severity, spam),
+                level,
+                name,
+                query,
+                alarm,
+            ) in rows
         ]
 
     def _levels(
@@ -212,7 +225,8 @@ def log_softmax(scores: NDArray[np.float32]) -> NDArray[np.float32]:
 @lru_cache(maxsize=1)
 def default_model() -> Model:
     """Return the model that this package carries, made ready once."""
-    return Model(shipped())
+    languages()  # first, for reading its tables takes more than keeping them
+    return Model(read(shipped_bytes()))
 
 
 def classify_batch(texts: Sequence[str]) -> list[Result]:

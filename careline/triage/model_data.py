@@ -151,6 +151,12 @@ def triage(folder: Path, name: str = TRIAGE) -> tuple[list[str], list[int], list
     )
 
 
+def kinds(folder: Path) -> tuple[list[str], list[str]]:
+    """Return the texts of the triage set, and of what kind each is (complaint, request, ...)."""
+    rows = list(table(folder, TRIAGE))
+    return [normalise(row["text"]) for row in rows], [row["kind"] for row in rows]
+
+
 def spam(folder: Path) -> tuple[list[str], list[int]]:
     """Return texts, and whether each is spam; posts to brands stand beside them, as no spam."""
     rows = [*table(folder, SPAM), *table(folder, COMPLAINTS)]

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 NAME: Final = "model.npz"
+FREE: Final = "model-free.npz"
+"""Built without the sources whose licence is non-commercial."""
 SENTIMENTS: Final = ("negative", "neutral", "positive")
 HEADS: Final = ("complaint", "needs_answer", "severity", "spam")
 PAIR_BUCKETS: Final = 1 << 16
@@ -66,7 +68,7 @@ class Artefact:
 
 def save(artefact: Artefact, path: Path) -> None:
     """Write an artefact; the same artefact gives the same bytes."""
-    settings = {"layout": LAYOUT, "version": artefact.version, **artefact.settings}
+    settings = {**artefact.settings, "layout": LAYOUT, "version": artefact.version}
     arrays: dict[str, NDArray[Any]] = {
         "settings": np.frombuffer(json.dumps(settings, sort_keys=True).encode(), dtype=np.uint8),
         "grams": artefact.grams.rows,
@@ -100,15 +102,15 @@ def read(raw: bytes) -> Artefact:
     )
 
 
-@lru_cache(maxsize=1)
-def shipped() -> Artefact:
-    """Return the artefact that this package carries."""
-    return read(shipped_bytes())
+@lru_cache(maxsize=2)
+def shipped(name: str = NAME) -> Artefact:
+    """Return an artefact that this package carries: the default, or the `FREE` one."""
+    return read(shipped_bytes(name))
 
 
-def shipped_bytes() -> bytes:
-    """Return the file that this package carries."""
-    return (resources.files("careline.triage") / "artefact" / NAME).read_bytes()
+def shipped_bytes(name: str = NAME) -> bytes:
+    """Return a file that this package carries."""
+    return (resources.files("careline.triage") / "artefact" / name).read_bytes()
 
 
 def _parts_of(tower: Tower) -> dict[str, NDArray[Any]]:

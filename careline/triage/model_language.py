@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 UNKNOWN: Final = "und"
-BYTES_MAX: Final = 200
-"""Bytes of a text that are read: enough for more than one sentence in any script."""
+BYTES_MAX: Final = 128
+"""Bytes of a text that are read: enough for a sentence in any script."""
 CONFIDENCE_MIN: Final = 0.2
 _LETTERS_MIN: Final = 4
 _ISO: Final = 2
+_PARTS: Final = 16
+_SHORT_MAX: Final = 32_000
 _NO_WORDS: Final = frozenset({"@user", "http", "__email__", "__num__", "RT", "rt"})
 _SAME: Final = {
     "no": "nb",
@@ -46,13 +48,14 @@ class Languages:
     def __init__(self, identifier: Any | None = None) -> None:
         """Read the tables, from the package unless an identifier is given."""
         known = identifier or LanguageIdentifier.from_model_file("data/model.npz.xz")
-        self._next = np.asarray(known.tk_nextmove).astype(np.int32)
-        self._row = np.asarray(known.tk_row).astype(np.int32) << 8
+        # The tables are large: they are taken as they are, or made smaller, a part at a time.
+        self._next = np.frombuffer(known.tk_nextmove, dtype=np.uint32)
+        self._row = np.asarray(known.tk_row).astype(np.uint32) << np.uint32(8)
         self._feature = np.asarray(known.tk_output, dtype=np.int32)
         names = [_SAME.get(name, name) for name in known.nb_classes]
         kept = [n for n, name in enumerate(names) if len(name) == _ISO and name not in _RARE]
         self.names = tuple(dict.fromkeys(names[n] for n in kept))
-        self._table = np.asarray(known.nb_ptc, dtype=np.float32)[:, kept]
+        self._table, self._step = _whole(np.asarray(known.nb_ptc), kept)
         self._prior = np.asarray(known.nb_pc, dtype=np.float32)[kept]
         self._column = np.array([self.names.index(names[n]) for n in kept])
 
@@ -79,14 +82,18 @@ class Languages:
             owner.astype(np.int64) * width + features[step, owner], return_counts=True
         )
         weights = np.log1p(number.astype(np.float32))
-        rows = self._table[keys % width]
+        places = keys % width
         ends = np.searchsorted(keys, np.arange(1, len(raw) + 1) * width).tolist()
         total = np.zeros((len(raw), len(self._prior)), dtype=np.float32)
         begin = 0
         for text, end in enumerate(ends):
             if end > begin:
-                total[text] = weights[begin:end] @ rows[begin:end] + self._prior
+                # One text at a time, so that its rows are still at hand when they are added up.
+                rows = self._table.take(places[begin:end], axis=0)
+                total[text] = weights[begin:end] @ rows.astype(np.float32)
             begin = end
+        total *= self._step
+        total[np.diff(ends, prepend=0) > 0] += self._prior
         total /= np.sqrt(np.maximum(lengths, 1)).astype(np.float32)[:, None]
         total -= total.max(axis=1, keepdims=True)
         np.exp(total, out=total)
@@ -102,13 +109,23 @@ class Languages:
         """Return the feature that each byte of each text completes, or -1."""
         padded = b"".join([text.ljust(longest, b"\0") for text in raw])
         letters = np.frombuffer(padded, dtype=np.uint8).reshape(len(raw), longest)
-        columns = np.ascontiguousarray(letters.T).astype(np.int32)
-        states = np.empty((longest, len(raw)), dtype=np.int32)
-        state = np.zeros(len(raw), dtype=np.int32)
+        columns = np.ascontiguousarray(letters.T).astype(np.uint32)
+        states = np.empty((longest, len(raw)), dtype=np.uint32)
+        state = np.zeros(len(raw), dtype=np.uint32)
         for number in range(longest):
             state = self._next[self._row[state] + columns[number]]
             states[number] = state
         return self._feature[states]
+
+
+def _whole(table: NDArray[Any], kept: list[int]) -> tuple[NDArray[np.int16], np.float32]:
+    """Return the columns that are kept, in whole steps, row by row in memory, and a step's size."""
+    most = max(float(np.abs(part).max()) for part in np.array_split(table, _PARTS))
+    step = np.float32(most / _SHORT_MAX)
+    rows = np.empty((len(table), len(kept)), dtype=np.int16)
+    for part in np.array_split(np.arange(len(table)), _PARTS):
+        rows[part] = np.round(table[part][:, kept].astype(np.float32) / step)
+    return rows, step
 
 
 @lru_cache(maxsize=1)

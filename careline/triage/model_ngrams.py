@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-BITS: Final = 19
+BITS: Final = 20
 BUCKETS: Final = 1 << BITS
 NOWHERE: Final = BUCKETS
 """The place of what is no n-gram; its row in every table is zero."""
@@ -43,7 +43,7 @@ class Grams:
     Text `i` owns the columns from `starts[i]` to `starts[i + 1]`.
     """
 
-    places: NDArray[np.int32]
+    places: NDArray[np.intp]
     starts: NDArray[np.int64]
 
 
@@ -54,7 +54,7 @@ def grams(texts: Sequence[str]) -> Grams:
     breaks = np.flatnonzero(codes == _NEWLINE)
     starts = np.zeros(len(texts), dtype=np.int64)
     starts[1:] = breaks + 1
-    places = np.full((len(LENGTHS) + 2, len(codes)), NOWHERE, dtype=np.int32)
+    places = np.full((len(LENGTHS) + 2, len(codes)), NOWHERE, dtype=np.intp)
     blank = (codes == _SPACE) | (codes == _NEWLINE)
     _characters(codes, blank, places)
     _words(codes, blank, starts, places)
@@ -62,7 +62,7 @@ def grams(texts: Sequence[str]) -> Grams:
 
 
 def _characters(
-    codes: NDArray[np.uint32], blank: NDArray[np.bool_], places: NDArray[np.int32]
+    codes: NDArray[np.uint32], blank: NDArray[np.bool_], places: NDArray[np.intp]
 ) -> None:
     """Count the n-grams that lie within a word and the blanks around it."""
     size = len(codes)
@@ -85,7 +85,7 @@ def _words(
     codes: NDArray[np.uint32],
     blank: NDArray[np.bool_],
     starts: NDArray[np.int64],
-    places: NDArray[np.int32],
+    places: NDArray[np.intp],
 ) -> None:
     """Count words (runs of letters, or of signs) and pairs of neighbours, where they begin."""
     kinds = _kinds()[np.minimum(codes, _KNOWN_MAX)]
@@ -108,11 +108,11 @@ def _words(
     places[-1, begins[:-1]] = np.where(owner[:-1] == owner[1:], pairs, NOWHERE)
 
 
-def _bucket(hashes: NDArray[np.uint32], seed: int) -> NDArray[np.int32]:
+def _bucket(hashes: NDArray[np.uint32], seed: int) -> NDArray[np.intp]:
     mixed = (hashes ^ np.uint32(seed * 0x3C6EF372 & 0xFFFFFFFF)) * _MIX
     mixed ^= mixed >> _FOLD
     mixed *= _PAIR
-    return (mixed >> _SHIFT).astype(np.int32)
+    return (mixed >> _SHIFT).astype(np.intp)
 
 
 @lru_cache(maxsize=1)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from careline.triage import words as reading
-from careline.triage.lexicon import LANGUAGES, NOTHING, Lexicon, lists
+from careline.triage.lexicon import LANGUAGES, Lexicon, lists
+from careline.triage.words import WORD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,36 +61,42 @@ _LONG: Final = 280
 
 def signs(texts: Sequence[str]) -> NDArray[np.float32]:
     """Return the facts of each normalised text."""
-    rows = [_row(text) for text in texts]
+    lexicon = _lexicon()
+    rows = [_row(text, lexicon) for text in texts]
     return np.array(rows, dtype=np.float32).reshape(len(texts), len(SIGNS))
 
 
-def _row(text: str) -> tuple[float, ...]:
-    capitals = sum(map(str.isupper, text)) if not text.islower() else 0
+def _row(text: str, lexicon: Lexicon) -> tuple[float, ...]:
+    handles = text.count("@user")
+    plain = text
+    # `normalise` has left no other handle, address or long number, and no control character.
+    if handles:
+        plain = plain.replace("@user", " ")
+    if "__" in plain:
+        plain = plain.replace("__num__", " ").replace("__email__", " ")
+    if "\u2019" in plain:
+        plain = plain.replace("\u2019", "'")
+    lower = plain.lower()
+    capitals = sum(map(str.isupper, text)) if lower != plain else 0
     return (
-        *_said(text),
+        *_said(WORD.findall(lower), lexicon),
         1.0 if "?" in text or "\uff1f" in text or "\u061f" in text else 0.0,
         min(text.count("!"), 3) / 3,
-        1.0 if text.startswith("@user") else 0.0,
+        1.0 if handles and text.startswith("@user") else 0.0,
         1.0 if "http" in text else 0.0,
         1.0 if _DIGIT.search(text) else 0.0,
         capitals / (len(text) + 10),
         min(len(text) / _LONG, 1.5),
         1.0 if len(text) < _SHORT else 0.0,
-        min(text.count("@user"), 4) / 4,
+        min(handles, 4) / 4,
     )
 
 
-def _said(text: str) -> tuple[float, ...]:
+def _said(tokens: list[str], lexicon: Lexicon) -> tuple[float, ...]:
     """Say which kinds of words are in the text, and how many that please or displease."""
-    tokens = reading.read(text).tokens
-    lexicon = _lexicon()
     kinds: set[str] = set()
     pleased = displeased = 0
-    for place, token in enumerate(tokens):
-        entry = lexicon.entry(token)
-        if entry is NOTHING:
-            continue
+    for place, entry in lexicon.known(tokens):
         for sign in entry.signs:
             kinds.add(sign.kind)
         if entry.phrases:

@@ -37,6 +37,9 @@ def normalise(text: str) -> str:
     if "http" in text or "www." in text:
         text = _LINK.sub("http", text)
     if "@" in text:
-        text = _HANDLE.sub("@user", _MAIL.sub("__email__", text))
+        # Handles stand alone, addresses do not: nearly no text has to be searched for one.
+        if text.count("@") != text.count(" @") + text.startswith("@"):
+            text = _MAIL.sub("__email__", text)
+        text = _HANDLE.sub("@user", text)
     text = _NUMBER.sub("__num__", text)
     return " ".join(_REPEAT.sub(r"\1\1\1", text).split())

@@ -17,6 +17,7 @@ from careline.triage.model_file import HEADS, SENTIMENTS, Artefact, Table, read,
 from careline.triage.model_ngrams import NOWHERE, grams
 from careline.triage.model_signs import signs
 from careline.triage.model_text import TEXT_MAX, normalise
+from careline.triage.model_towers import GramTower
 
 HOSTILE = [
     "",
@@ -169,7 +170,23 @@ def test_int8_tables_add_up_to_what_floating_point_says() -> None:
         places = found.places[:, start:end]
         total = weights[places[places != NOWHERE]].sum(axis=0)
         slow = total[:-1] / np.sqrt(total[-1])
+        slow[:3] -= slow[0]
         assert np.abs(slow - quick[number]).max() < 1e-3
+
+
+def test_no_sum_of_a_text_runs_into_its_neighbour() -> None:
+    # Every n-gram at its largest, of either sign, in the longest text that is read.
+    artefact = shipped()
+    rows = np.full_like(artefact.grams.rows, 127)
+    for signs_of in ([1, -1, 1, -1, 1, -1, 1], [-1, 1, -1, 1, -1, 1, -1]):
+        rows[:, :-1] = 127 * np.array(signs_of, dtype=np.int8)
+        tower = GramTower(Table(rows, np.ones(8, dtype=np.float32)))
+        for text in ("a." * 500, "ab " * 333, "é" * 1000):
+            found = grams([text, "x"])
+            count = int((found.places[:, : found.starts[1]] != NOWHERE).sum())
+            wanted = 127 * count * np.array(signs_of) / np.sqrt(127 * count)
+            wanted[:3] -= wanted[0]
+            assert np.allclose(tower([text, "x"])[0], wanted, rtol=1e-5)
 
 
 def test_scores_are_the_sum_of_what_the_artefact_holds() -> None:

@@ -96,7 +96,7 @@ def test_a_batch_of_the_subword_tower_is_each_text_alone(tower: Tower) -> None:
     logits, hidden = quick(TEXTS)
     assert hidden.shape == (len(TEXTS), HIDDEN)
     for ids, found in zip(quick.tokenise(TEXTS), logits, strict=True):
-        assert np.abs(slowly(tower, ids) - found).max() < 1e-4
+        assert np.abs(slowly(tower, ids) - found).max() < 2e-3
 
 
 def test_a_model_with_both_towers_survives_the_file(tower: Tower, tmp_path: Path) -> None:

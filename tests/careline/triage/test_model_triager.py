@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from careline.triage.model_file import shipped
 from careline.triage.model_triager import ModelTriager
 from careline.triage.protocol import Triager
 from schemas.triage import Sentiment, Urgency
@@ -20,7 +21,7 @@ def test_a_complaint_is_a_query_with_reasons_and_version(triager: Triager) -> No
     assert not triage.unsure
     assert triage.sentiment is Sentiment.NEGATIVE
     assert triage.reasons[0].startswith("needs an answer")
-    assert triage.model == triager.model == "careline-triage-1"
+    assert triage.model == triager.model == shipped().version
 
 
 @pytest.mark.parametrize(
