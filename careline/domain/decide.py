@@ -17,7 +17,7 @@ from careline.domain.decide_mentions import (
     decide_mention,
     decide_overlooked,
 )
-from careline.domain.decide_outcomes import unsettled
+from careline.domain.decide_outcomes import unsettled, why_settled
 from careline.domain.draft import Cause, Decision, Draft
 from careline.domain.ladder import end_of_quiet, kept, step_of
 from careline.domain.operations import review
@@ -76,11 +76,22 @@ def _fire(step: DueStep, draft: Draft, policy: Policy) -> None:
         case StepKind.WAKE:
             draft.wake("time", policy)
         case StepKind.FOLLOW_UP:
-            draft.add(e.CaseResolved, disposition=Disposition.ANSWERED)
+            _follow_up(draft)
         case StepKind.REVIEW:
             review(draft, policy)
         case _:
             assert_never(step.kind)
+
+
+def _follow_up(draft: Draft) -> None:
+    """Close a case of which nobody has said anything more; a reply in doubt is given up."""
+    reply = draft.current.reply
+    if reply is None:
+        draft.add(e.CaseResolved, disposition=Disposition.ANSWERED)
+        return
+    reason = "nobody said what became of it"
+    draft.add(e.ReplyDropped, effect_id=reply.effect_id, reason=reason)
+    draft.add(e.CaseResolved, disposition=why_settled(draft))
 
 
 def _miss(step: DueStep, draft: Draft, policy: Policy) -> None:

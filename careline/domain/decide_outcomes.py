@@ -67,10 +67,10 @@ def unsettled(draft: Draft, effect_id: str, reason: str, policy: Policy) -> None
 def dropped(draft: Draft, effect_id: str, reason: str, policy: Policy) -> None:
     """Take over that a reply was not sent: its queries stay open, its holder has the time again."""
     draft.add(e.ReplyDropped, effect_id=effect_id, reason=reason, **draft.renewed(policy))
-    draft.settle(policy, disposition=_why_settled(draft))
+    draft.settle(policy, disposition=why_settled(draft))
 
 
-def _why_settled(draft: Draft) -> Disposition:
+def why_settled(draft: Draft) -> Disposition:
     """Return how a case ends whose last queries were settled while a reply was in flight."""
     closed = [found for found in draft.current.obligations if found.disposition is not None]
     answered = [found for found in draft.current.obligations if found.disposition is None]

@@ -21,6 +21,10 @@ NEVER: Final = datetime.max.replace(tzinfo=UTC)
 OUTCOME_GRACE = timedelta(hours=1)
 """How long after the end of its validity a reply without an outcome is given up as unsettled."""
 
+IN_DOUBT: Final = timedelta(days=3)
+"""How long after the end of its validity somebody may still say what became of a reply in doubt, if
+no query waits for it any more and nobody holds the case."""
+
 
 class StepKind(enum.StrEnum):
     """What is to be done when a step falls due."""
@@ -104,6 +108,19 @@ def _holder_steps(case: Case) -> Iterator[DueStep]:
         yield from _lease_steps(case.claim)
 
 
+def _doubt_steps(case: Case) -> Iterator[DueStep]:
+    """Yield the end of a case that nothing but a reply in doubt keeps open."""
+    reply = case.reply
+    if reply is None or reply.state is not ReplyState.UNSETTLED:
+        return
+    if case.claim is None and not case.open_obligations and case.follow_up_at is None:
+        yield DueStep(
+            kind=StepKind.FOLLOW_UP,
+            due=reply.not_after + IN_DOUBT,
+            name=f"in_doubt:{reply.effect_id}",
+        )
+
+
 def _lease_steps(claim: Claim) -> Iterator[DueStep]:
     if claim.remind_at is not None:
         yield DueStep(
@@ -129,6 +146,7 @@ def pending_steps(case: Case) -> Iterator[DueStep]:
             name=f"ladder:{case.ladder.run}:{case.ladder.next_step}",
         )
     yield from _holder_steps(case)
+    yield from _doubt_steps(case)
     if case.follow_up_at is not None:
         yield DueStep(kind=StepKind.FOLLOW_UP, due=case.follow_up_at, name="follow_up")
     if case.kind is CaseKind.OPERATIONS and case.review_at is not None:
