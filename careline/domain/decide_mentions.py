@@ -83,7 +83,14 @@ def decide_overlooked(  # noqa: PLR0913 - the facts of one decision
         late = Draft(case, case_id=case_id, cause=cause, now=now, actor=command.actor)
         return late.refuse(command.type, e.Refusal.TOO_LATE)
     draft = _in_front(
-        mention, command.actor, case=case, line=line, cause=cause, now=now, policy=policy
+        mention,
+        command.actor,
+        case=case,
+        line=line,
+        cause=cause,
+        now=now,
+        policy=policy,
+        found=True,
     )
     draft.add(
         e.TriageCorrected,
@@ -125,19 +132,24 @@ def _in_front(  # noqa: PLR0913
     cause: Cause,
     now: datetime,
     policy: Policy,
+    found: bool = False,
 ) -> Draft:
-    """Return a draft whose case can take one more query: the live, a re-opened or a new one."""
+    """Return a draft whose case can take one more query: the live, a re-opened or a new one.
+
+    It is the author's word, or one that a person ``found`` to be a query.
+    """
+    reopened: dict[str, str] = {"reason": "corrected"} if found else {}
     if case is not None:
         draft = Draft(case, case_id=case.case_id, cause=cause, now=now, actor=author)
         if case.status in (CaseStatus.ANSWERED, CaseStatus.WAITING):
-            draft.add(e.CaseReopened)
+            draft.add(e.CaseReopened, **reopened)
             return draft
         if case.is_live:
-            draft.wake("author_wrote", policy)
+            draft.wake("agent_acted" if found else "author_wrote", policy)
             return draft
         closed = case.resolved_at or case.last_event_at
         if mention.heard_at - closed <= policy.reopen_window:
-            draft.add(e.CaseReopened)
+            draft.add(e.CaseReopened, **reopened)
             return draft
     episode = line.episode + 1
     new_id = case_id(

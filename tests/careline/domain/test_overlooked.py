@@ -90,6 +90,8 @@ def test_a_snoozed_case_is_in_front_of_people_again() -> None:
     story.command(c.SnoozeCase, until=story.now + HOUR)
     found(story, a_mention("101"))
     assert story.current.status is CaseStatus.NEW
+    (woken,) = [each for each in story.events if isinstance(each, e.CaseWoken)]
+    assert woken.reason == "agent_acted"
 
 
 def test_an_answered_case_is_open_again() -> None:
@@ -100,6 +102,8 @@ def test_an_answered_case_is_open_again() -> None:
     later = START + HOUR
     decision = found(story, a_mention("101", created_at=later, heard_at=later))
     assert types(decision.events)[:2] == ["case.reopened", "triage.corrected"]
+    assert isinstance(decision.events[0], e.CaseReopened)
+    assert decision.events[0].reason == "corrected", "the author has not written"
     (query,) = story.current.open_obligations
     assert query.terms is not None
     assert query.terms.target is TargetKind.NEXT_RESPONSE

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import pickle
 from functools import partial
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from careline.runtime.errors import ConfigurationError
+from careline.runtime.helper import Helper
 from careline.settings import effective, load_settings
 from careline.triage.backends.endpoint import EndpointConfig
 from careline.triage.backends.grey_zone import GreyZone
 from careline.triage.choice import TriageChoice, check_choice, chosen_decision
+from careline.triage.context import Context
 from careline.wiring_roles import triage_choice
 from schemas.triage import Sentiment
-from tests.careline.triage.backends.endpoints import KEY
+from tests.careline.triage.backends.endpoints import KEY, a_model, slow
 
 ENDPOINT = EndpointConfig(url="https://llm.example.com/v1", model="small-1")
 
@@ -97,7 +99,19 @@ def test_an_endpoint_stands_over_the_whole_decision() -> None:
     assert decision.triage("I was scammed, call the police!").query, "sure, so nobody is asked"
 
 
-def test_a_choice_travels_to_another_process() -> None:
-    make = partial(chosen_decision, TriageChoice(classifier="rules", endpoint=ENDPOINT))
-    decision = pickle.loads(pickle.dumps(make))()  # noqa: S301 - our own
-    assert decision.model == "rules-1"
+async def test_the_workers_process_of_triage_asks_and_goes_on() -> None:
+    """As in the stream: the decision is made in a process of its own and called over a pipe."""
+    texts, contexts = ["hm, well @jane_doe"] * 2, [Context(public=True), Context()]
+    async with a_model() as model:
+        config = ENDPOINT.model_copy(update={"url": model.url, "api_key": SecretStr(KEY)})
+        choice = TriageChoice(classifier="rules", endpoint=config)
+        helper = Helper("triage", partial(chosen_decision, choice))
+        try:
+            found = await helper.call("triage_batch", texts, contexts, within=60)
+            model.misbehave = slow
+            other = await helper.call("triage", "hm, well then", contexts[0], within=10)
+        finally:
+            await helper.close()
+    assert [each.unsure for each in found] == [False, True], "what is private is not asked about"
+    assert model.messages == ["hm, well [handle]", "hm, well then"]
+    assert (other.unsure, other.model) == (True, "rules-1")
