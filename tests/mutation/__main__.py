@@ -26,7 +26,8 @@ MUTATED: Final = (
 FLOOR: Final = 90.0
 COPIED: Final = (
     "careline/__init__.py", "careline/domain", "schemas", "tests/__init__.py",
-    "tests/support/__init__.py", "tests/support/stories.py", "tests/careline/domain",
+    "tests/support/__init__.py", "tests/support/stories.py", "tests/support/facts.py",
+    "tests/support/ladders.py", "tests/support/pauses.py", "tests/careline/domain",
 )  # fmt: skip
 LEFT_OUT: Final = ("test_properties.py", "test_state_machine.py")
 """They notice much, but take seconds each: what only they notice counts as missed."""
