@@ -37,10 +37,12 @@ class Bug:
     edits: tuple[Edit, ...]
     under: tuple[str, ...] = ()
     """Kinds of faults under which it shows itself; none: any."""
+    seed: int | None = None
+    """One that shows it: tried first."""
 
 
-def _bug(name: str, module: str, old: str, new: str, *under: str) -> Bug:
-    return Bug(name, (Edit(module, old, new),), under)
+def _bug(name: str, module: str, old: str, new: str, *under: str, seed: int | None = None) -> Bug:
+    return Bug(name, (Edit(module, old, new),), under, seed)
 
 
 BUGS = (
@@ -51,22 +53,22 @@ BUGS = (
         'found = self.strings.get("epoch", b"0@0")\n        if found:\n'
         '            return True, b"0@0" if found.startswith(b"r") else found\n'
         "        if found is None:",
+        seed=0,
     ),
     _bug(
         "the run id of the server is not checked",
         _SCRIPTS + "keys",
-        "return named is not None and named[1] == self.run_id",
-        "return named is not None",
+        'return epoch.endswith(b"@" + self.run_id)',
+        'return b"@" in epoch',
+        seed=5,
     ),
     _bug(
         "two recoveries do not fence each other",
         _SCRIPTS + "model",
         'if found != args[0] or (args[2] == b"1" and not self.own(found)):',
         "if False:",
-        "flush, recovery killed",
-        "failover",
-        "two owners",
-        "worker freezes",
+        "recovery freezes before its last step",
+        seed=0,
     ),
     Bug(
         "what a failover lost is not replayed, neither then nor later",
@@ -84,6 +86,7 @@ BUGS = (
             ),
         ),
         ("failover", "flush", "stale promotion"),
+        seed=1,
     ),
     _bug(
         "the log is not absorbed in a recovery",
@@ -92,6 +95,7 @@ BUGS = (
         "_read(reader, shard, topic, n, n + 1)",
         "flush",
         "stale promotion",
+        seed=0,
     ),
     _bug(
         "effects do not count as attempted after a recovery",
@@ -101,6 +105,7 @@ BUGS = (
         "failover",
         "redis loses its tail",
         "slack trouble",
+        seed=2,
     ),
     _bug(
         "a late EpochStarted voids the life that began before it",
@@ -108,6 +113,7 @@ BUGS = (
         'extensions={"epoch": str(known)},',
         "extensions=None,",
         "late outbox, then flush",
+        seed=1,
     ),
     _bug(
         "the outbox is trimmed before its acknowledgement",
@@ -117,6 +123,7 @@ BUGS = (
         '    await _run(ledger, "trim", early, {})\n'
         "    answers = await _send_all(producer, full, fences)\n",
         "kafka trouble",
+        seed=0,
     ),
     _bug(
         "void records are absorbed",
@@ -126,6 +133,7 @@ BUGS = (
         "late outbox, then flush",
         "kafka trouble",
         "flush",
+        seed=2,
     ),
     _bug(
         "the outbox stamps no epoch of its own",
@@ -135,26 +143,29 @@ BUGS = (
         "late outbox, then flush",
         "kafka trouble",
         "flush",
+        seed=2,
     ),
     _bug(
         "a cause cut off in the log is absorbed as it is",
         _LEDGER + "absorb",
         "return len(self.events) >= self.parts",
         "return True",
+        seed=0,
     ),
     _bug(
         "causes are not recorded",
         _SCRIPTS + "commit_model",
         'self.hash("causes")[cause] = digest + b"|" + result',
         "pass",
+        seed=0,
     ),
     _bug(
         "the last event decided on is not compared",
         _SCRIPTS + "commit_model",
         '(heads.get(case) or self.get("heads", case) or b"") != expected',
         "False",
-        "two owners",
-        "worker freezes",
+        "two workers, slow redis",
+        seed=31,
     ),
     Bug(
         "a conflict is taken for done, and `in` moves past it",
@@ -166,20 +177,24 @@ BUGS = (
                 "pass",
             ),
         ),
-        ("two owners", "worker freezes"),
+        ("redis slow", "two workers, slow redis"),
+        seed=31,
     ),
     _bug(
         "input out of sequence is accepted",
         _SCRIPTS + "commit_model",
         "if seen is not None and int(first) > seen + 1:",
         "if False:",
+        "batch cancelled",
+        seed=0,
     ),
     _bug(
         "what triage passed over is not noticed",
         _LEDGER + "batch",
-        "        last = snapshot.source_seen\n        for item in self.items:",
-        "        return None\n        last = snapshot.source_seen\n        for item in self.items:",
+        "if last is not None and source > last + 1:",
+        "if False:",
         "batch cancelled",
+        seed=0,
     ),
     _bug(
         "a due entry is taken out when it is read",
@@ -189,6 +204,7 @@ BUGS = (
         'answer += (case, self.get("heads", case) or b"", self.get("cases", case) or b"")',
         "redis trouble",
         "worker dies",
+        seed=0,
     ),
     Bug(
         "an unknown outcome is tried again without a search",
@@ -200,6 +216,7 @@ BUGS = (
             ),
             Edit(_SCRIPTS + "model", 'if record.unknown == b"1":', "if False:"),
         ),
+        seed=0,
     ),
     _bug(
         "the search comes before a late call may have landed",
@@ -208,15 +225,15 @@ BUGS = (
         "return self.request_timeout",
         "slack trouble",
         "network trouble",
+        seed=0,
     ),
     _bug(
         "an effect starts before its event is in the log",
         _SCRIPTS + "model",
         "if record.outbox and sent < stream_id(record.outbox):",
         "if False:",
-        "kafka trouble",
-        "stale promotion",
-        "flush",
+        "log away, then flush",
+        seed=0,
     ),
     _bug(
         "a reply is sent after its time",
@@ -224,6 +241,7 @@ BUGS = (
         "if record.not_after and now > int(record.not_after):",
         "if False:",
         "network blocked",
+        seed=0,
     ),
     _bug(
         "an own post does not cancel the reply in flight",
@@ -231,18 +249,21 @@ BUGS = (
         'return _pointless(case, event.covers, "answered meanwhile")',
         "return ()",
         "network blocked",
+        seed=16,
     ),
     _bug(
         "a lease expires while a reply is in flight",
         _DOMAIN + "steps",
         "if case.claim is not None and not sending and not snoozed:",
         "if case.claim is not None and not snoozed:",
+        seed=4,
     ),
     _bug(
         "a second reply is accepted while one is in flight",
         _DOMAIN + "decide_commands",
         "    if case.reply is not None:\n        return e.Refusal.REPLY_IN_FLIGHT",
         "    if False:\n        return e.Refusal.REPLY_IN_FLIGHT",
+        seed=0,
     ),
     _bug(
         "a resolve closes what its sender's card did not show",
@@ -252,24 +273,68 @@ BUGS = (
         "if found.mention_id in command.covers",
         "        return e.Refusal.REPLY_IN_FLIGHT\n    covers = tuple(\n"
         "        found.mention_id for found in case.open_obligations if found.mention_id",
+        seed=1,
     ),
     _bug(
         "a command is carried out after its time",
         _DOMAIN + "decide_commands",
         "if command.not_after is not None and draft.now > command.not_after:",
         "if False:",
+        seed=7,
     ),
     _bug(
         "a claim takes a case away from its holder",
         _DOMAIN + "decide_commands",
         "    if claim is None or actor.kind not in _HOLDERS_ONLY:",
         "    if True:",
+        seed=0,
     ),
     _bug(
         "the ladder ends after its last step",
         _DOMAIN + "steps",
         "if case.ladder is not None:",
         "if case.ladder is not None and not case.ladder.exhausted:",
+        seed=0,
+    ),
+    _bug(
+        "a killed recovery is taken for a finished one",
+        _LEDGER + "fence",
+        "return self.n is not None and not self.foreign",
+        "return (self.n is not None or self.recovering) and not self.foreign",
+        "flush, recovery killed",
+        seed=3,
+    ),
+    _bug(
+        "what a dead worker left in the outbox is thrown away",
+        _SCRIPTS + "model",
+        'value = args[1] + b"@" + self.run_id',
+        'value = args[1] + b"@" + self.run_id\n        self.outbox = None',
+        "worker dies behind its commit",
+        "redis restarts",
+        seed=0,
+    ),
+    _bug(
+        "the outbox is trimmed beyond what was sent",
+        _SCRIPTS + "model",
+        "self.outbox = [entry for entry in self.outbox if entry[0] > sent]",
+        "self.outbox = []",
+        seed=9,
+    ),
+    _bug(
+        "an own post heard before its mention is forgotten",
+        _LEDGER + "deciding",
+        'self.puts.append(Put("awaited", target_id, post.native_id.encode()))\n'
+        "            self.snapshot.awaited[target_id] = post.native_id",
+        "pass",
+        seed=0,
+    ),
+    _bug(
+        "a delivered reply answers what came while it was in flight",
+        _DOMAIN + "decide_mentions",
+        "if found.mention_id in reply.covers",
+        "if found.mention_id",
+        "network trouble",
+        seed=0,
     ),
 )
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from careline.domain.policy import Policy
 from careline.runtime.kafka import Record
@@ -69,19 +70,22 @@ class _Court:
     end: int
     policy: Policy
     verdict: Verdict = field(default_factory=Verdict)
+    end_at: datetime = field(init=False)
+    settled_by: datetime = field(init=False)
 
     def say(self, text: str) -> None:
         self.verdict.problems.append(text)
 
-    @property
-    def end_at(self) -> datetime:
-        return START + timedelta(microseconds=self.end)
+    def __post_init__(self) -> None:
+        self.end_at = START + timedelta(microseconds=self.end)
+        self.settled_by = self.end_at - _GRACE
 
     def young(self, body: Body) -> bool:
         """Return whether an event is so young that its effect may still be on its way."""
-        return _instant(body["at"]) > self.end_at - _GRACE
+        return _instant(body["at"]) > self.settled_by
 
 
+@lru_cache(maxsize=65_536)
 def _instant(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
@@ -123,7 +127,7 @@ def _open_is_live(court: _Court, view: View, mention: str) -> None:
     problem = ""
     if view.resolved:
         problem = "the case is resolved"
-    elif due < court.end_at - _GRACE and not query.breached:
+    elif due < court.settled_by and not query.breached:
         problem = f"its deadline {query.due_at} never fired"
     elif query.breached:
         told = _instant(view.escalated_at)
@@ -132,6 +136,13 @@ def _open_is_live(court: _Court, view: View, mention: str) -> None:
     if problem:
         court.verdict.unanswered += 1
         court.say(f"{view.case_id}: unanswered: {mention} is open and {problem}")
+
+
+def _answered_cases_resolve(court: _Court) -> None:
+    """Time goes on for a case that is answered: the last of its steps is to be resolved."""
+    for view in court.reader.views.values():
+        if view.follow_up_at and _instant(view.follow_up_at) < court.settled_by:
+            court.say(f"{view.case_id}: its follow-up at {view.follow_up_at} never fired")
 
 
 def _answers_are_true(court: _Court) -> None:
@@ -145,6 +156,9 @@ def _answers_are_true(court: _Court) -> None:
             continue
         effect, native = body["effect_id"], body["native_id"]
         if effect:
+            requested = court.reader.events.get(effect.removeprefix("reply:"))
+            if requested and not set(body["covers"]) <= set(requested.body["covers"]):
+                court.say(f"{body['case_id']}: {effect} answered what it did not cover")
             said = court.history.network_truth.get(effect)
             if said is None and _text_of(court, effect) not in texts:
                 court.say(f"{body['case_id']}: answered by {effect}, which the network never saw")
@@ -304,6 +318,7 @@ def _own_posts_count(court: _Court) -> None:
 
 _RULES = (
     _every_query_has_an_end,
+    _answered_cases_resolve,
     _answers_are_true,
     _commands_close_what_they_covered,
     _every_command_ends_once,

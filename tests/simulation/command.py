@@ -8,17 +8,20 @@ again, shortened, and its story printed with the command that plays it.
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import json
 import multiprocessing
 import os
+import queue
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from tests.simulation.bugs import BUGS, Planter
 
@@ -28,16 +31,33 @@ _SHARED = ("aiokafka", "redis.asyncio", "structlog", "orjson", "schemas.events",
 """What no bug touches: imported once for all hunts."""
 _FEW = 40
 """Authors in the schedules of a hunt: most bugs show themselves at once."""
+_TOLD_EVERY = 1_000
 
 
 def main(args: Sequence[str]) -> int:
     """Do what the arguments say; return the exit status."""
+    chosen = _parser().parse_args(args)
+    match chosen.command:
+        case "run":
+            return _run(chosen)
+        case "tell":
+            return _tell(chosen)
+        case "planted":
+            return _planted(chosen.jobs, chosen.only, chosen.seeds, anew=chosen.anew)
+        case "hunt":
+            return _hunt(chosen.bug, chosen.seeds)
+        case _:
+            return _chunk(range(chosen.first, chosen.last, chosen.step), memo=not chosen.no_memo)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="play many schedules")
     run.add_argument("--schedules", type=int, default=10_000)
     run.add_argument("--first", type=int, default=0)
     run.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    run.add_argument("--no-memo", action="store_true", help="work everything out again, always")
     tell = commands.add_parser("tell", help="play one seed and print its story")
     tell.add_argument("seed", type=int)
     tell.add_argument("--authors", type=int)
@@ -48,6 +68,7 @@ def main(args: Sequence[str]) -> int:
     planted.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     planted.add_argument("--only", type=_numbers)
     planted.add_argument("--seeds", type=int, default=_HUNTED)
+    planted.add_argument("--anew", action="store_true", help="do not try the known seeds first")
     hunt = commands.add_parser("hunt", help="find one planted bug; prints JSON")
     hunt.add_argument("bug", type=int)
     hunt.add_argument("--seeds", type=int, default=_HUNTED)
@@ -55,18 +76,8 @@ def main(args: Sequence[str]) -> int:
     chunk.add_argument("first", type=int)
     chunk.add_argument("step", type=int)
     chunk.add_argument("last", type=int)
-    chosen = parser.parse_args(args)
-    match chosen.command:
-        case "run":
-            return _run(chosen.first, chosen.schedules, chosen.jobs)
-        case "tell":
-            return _tell(chosen)
-        case "planted":
-            return _planted(chosen.jobs, chosen.only, chosen.seeds)
-        case "hunt":
-            return _hunt(chosen.bug, chosen.seeds)
-        case _:
-            return _chunk(range(chosen.first, chosen.last, chosen.step))
+    chunk.add_argument("--no-memo", action="store_true")
+    return parser
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -76,13 +87,17 @@ def _numbers(text: str) -> tuple[int, ...]:
 # -- many schedules -------------------------------------------------------------------------------
 
 
-def _run(first: int, schedules: int, jobs: int) -> int:
-    begun = time.monotonic()
-    last = first + schedules
-    with ThreadPoolExecutor(jobs) as pool:
-        reports = pool.map(lambda job: _child("chunk", first + job, jobs, last), range(jobs))
-        found = [json.loads(line) for report in reports for line in report.splitlines()]
-    took = time.monotonic() - begun
+def _run(chosen: argparse.Namespace) -> int:
+    begun, cpu = time.monotonic(), os.times()
+    last = chosen.first + chosen.schedules
+    flags = ["--no-memo"] if chosen.no_memo else []
+    found = list(
+        _played(
+            [("chunk", chosen.first + job, chosen.jobs, last, *flags) for job in range(chosen.jobs)]
+        )
+    )
+    took, spent = time.monotonic() - begun, os.times()
+    worked = spent.children_user + spent.children_system - cpu.children_user - cpu.children_system
     sums = {
         name: sum(one[name] for one in found)
         for name in ("cases", "queries", "answered", "closed", "open", "unanswered", "duplicates")
@@ -91,10 +106,14 @@ def _run(first: int, schedules: int, jobs: int) -> int:
     words = ", ".join(f"{sums[name]:,} {name}" for name in sums)
     faults = sum(one["faults"] for one in found)
     print(f"{len(found):,} schedules, {faults:,} faults: {words}")
-    print(f"{took:.1f} s on {jobs} processes, {took / max(len(found), 1) * 1000:.1f} ms a schedule")
+    print(
+        f"{took:.1f} s on {chosen.jobs} processes, {worked:.1f} s of CPU: "
+        f"{worked / max(len(found), 1) * 1e3:.1f} ms a schedule, "
+        f"{worked / max(sums['cases'], 1) * 1e6:.0f} µs a case"
+    )
     print(f"{len(failing)} schedules broke the promise")
-    if len(found) != schedules:
-        print(f"only {len(found)} of {schedules} schedules came to an end")
+    if len(found) != chosen.schedules:
+        print(f"only {len(found)} of {chosen.schedules} schedules came to an end")
         return 1
     for one in failing[:10]:
         print(f"  seed {one['seed']}: {one['problems'][0]}")
@@ -103,21 +122,47 @@ def _run(first: int, schedules: int, jobs: int) -> int:
     return 0
 
 
-def _child(*args: object) -> str:
-    command = [sys.executable, "-m", "tests.simulation", *map(str, args)]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+def _played(jobs: Sequence[tuple[object, ...]]) -> Iterator[dict[str, Any]]:
+    """Start a process for each job; yield what they say of each schedule, as they say it."""
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def listen(job: tuple[object, ...]) -> None:
+        command = [sys.executable, "-m", "tests.simulation", *map(str, job)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+            for line in child.stdout or ():
+                lines.put(line)
+        lines.put(None)
+
+    for job in jobs:
+        threading.Thread(target=listen, args=(job,), daemon=True).start()
+    count, left = 0, len(jobs)
+    while left:
+        line = lines.get()
+        if line is None:
+            left -= 1
+            continue
+        yield json.loads(line)
+        count += 1
+        if count % _TOLD_EVERY == 0:
+            print(f"{count:,} schedules", file=sys.stderr, flush=True)
 
 
-def _chunk(seeds: Collection[int]) -> int:
-    from tests.simulation.schedule import play, quiet  # noqa: PLC0415 - a bug may be planted first
+def _chunk(seeds: Collection[int], *, memo: bool) -> int:
+    from tests.simulation.memo import Memo  # noqa: PLC0415 - a bug may be planted first
+    from tests.simulation.schedule import play, quiet  # noqa: PLC0415
 
-    quiet()
+    quiet(for_good=True)
+    if memo:
+        Memo().install()
+    gc.disable()
     for seed in seeds:
-        played = play(seed)
+        played = play(seed, proving=False)
+        # A world is full of circles, and all of them are young: what is remembered is not searched.
+        gc.collect(0)
         verdict = played.verdict
         facts = {name: getattr(verdict, name) for name in verdict.__slots__ if name != "problems"}
         facts |= {"seed": seed, "faults": len(played.faults), "problems": verdict.problems[:5]}
-        print(json.dumps(facts))
+        print(json.dumps(facts), flush=True)
     return 0
 
 
@@ -210,7 +255,8 @@ def _concerns(text: str, cases: Collection[str]) -> bool:
 # -- planted bugs ---------------------------------------------------------------------------------
 
 
-def _planted(jobs: int, only: Sequence[int] | None, seeds: int) -> int:
+def _planted(jobs: int, only: Sequence[int] | None, seeds: int, *, anew: bool) -> int:
+    begun = time.monotonic()
     numbers = list(range(len(BUGS))) if only is None else list(only)
     for name in _SHARED:
         importlib.import_module(name)
@@ -218,7 +264,7 @@ def _planted(jobs: int, only: Sequence[int] | None, seeds: int) -> int:
     # A process for each bug: a planted module stays planted.
     with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=1) as pool:
         for number, found in pool.imap_unordered(
-            partial(_hunted_one, seeds=seeds), numbers, chunksize=1
+            partial(_hunted_one, seeds=seeds, anew=anew), numbers, chunksize=1
         ):
             caught += found.replays
             print(f"{number:3} {BUGS[number].name}")
@@ -227,7 +273,10 @@ def _planted(jobs: int, only: Sequence[int] | None, seeds: int) -> int:
                 continue
             again = "replays" if found.replays else "DOES NOT REPLAY"
             print(f"      seed {found.seed}, {again}: {found.problem}", flush=True)
-    print(f"{caught} of {len(numbers)} planted bugs caught, each by a seed that replays")
+    print(
+        f"{caught} of {len(numbers)} planted bugs caught, each by a seed that replays, "
+        f"in {time.monotonic() - begun:.0f} s"
+    )
     return 0 if caught == len(numbers) else 1
 
 
@@ -240,24 +289,27 @@ class _Found:
     replays: bool = False
 
 
-def _hunted_one(number: int, *, seeds: int) -> tuple[int, _Found]:
+def _hunted_one(number: int, *, seeds: int, anew: bool) -> tuple[int, _Found]:
     try:
-        return number, _hunted(number, seeds)
+        return number, _hunted(number, seeds, anew=anew)
     except LookupError as error:
         return number, _Found(problem=f"{error}")
 
 
-def _hunted(number: int, seeds: int) -> _Found:
+def _hunted(number: int, seeds: int, *, anew: bool = False) -> _Found:
     """Plant a bug in this process and play seeds until the judge says something."""
-    Planter(BUGS[number]).plant()
+    bug = BUGS[number]
+    Planter(bug).plant()
+    from tests.simulation.memo import Memo  # noqa: PLC0415
     from tests.simulation.schedule import play, quiet  # noqa: PLC0415
 
     quiet()
-    under = BUGS[number].under
-    for seed in range(seeds):
-        played = play(seed, authors=_FEW, under=under)
+    Memo().install()
+    known = [] if bug.seed is None or anew else [bug.seed]
+    for seed in (*known, *range(seeds)):
+        played = play(seed, authors=_FEW, under=bug.under)
         if played.verdict.problems:
-            again = play(seed, authors=_FEW, under=under)
+            again = play(seed, authors=_FEW, under=bug.under)
             same = again.verdict == played.verdict and again.fingerprint == played.fingerprint
             return _Found(seed, played.verdict.problems[0], same)
     return _Found()

@@ -6,7 +6,7 @@ behind a page that is acknowledged whole. What Kafka acknowledged is what the pr
 
 from __future__ import annotations
 
-from datetime import timedelta
+from functools import lru_cache
 
 from careline.runtime.errors import RetryableError
 from schemas.envelope import Packed, pack
@@ -22,9 +22,12 @@ from schemas.mentions import (
 from schemas.topics import MENTIONS_RECEIVED
 from tests.simulation.outside import Post
 from tests.simulation.stage import ACCOUNT, NETWORK, Stage
-from tests.simulation.world import START, Host, Signal, sleep
+from tests.simulation.world import GRID, SECOND, Host, Signal, instant_of, pause, sleep
 
 SOURCES = ("mentions", "own_posts")
+_EVERY = 20 * SECOND
+"""Between two looks at the network."""
+_CHUNK = 8
 _KINDS = {"received": MentionReceived, "edited": MentionEdited, "posted": BrandPosted}
 
 
@@ -41,7 +44,7 @@ class Connector:
             host.spawn(source, self._read(source))
 
     async def _read(self, source: str) -> None:
-        posts, dice = self._stage.network.posts, self._dice
+        posts, dice, world = self._stage.network.posts, self._dice, self._stage.world
         own = source == "own_posts"
         while True:
             begin = self._cursors.get(source, 0)
@@ -49,10 +52,11 @@ class Connector:
                 (place, post)
                 for place, post in enumerate(posts[begin:], begin)
                 if (post.kind == "posted") is own
-            ][: dice.randint(1, 12)]
+            ][: dice.randint(4, 24)]
             if not found:
                 await self._fed.wait(60.0)
-                await sleep(dice.uniform(0.1, 20.0))
+                looks = dice.choice((1, 1, 1, 2))
+                await pause(looks * _EVERY - world.now % _EVERY)
                 continue
             page = [post for _, post in found]
             if dice.random() < 0.3:
@@ -63,43 +67,70 @@ class Connector:
     async def _publish(self, page: list[Post]) -> None:
         dice, stage = self._dice, self._stage
         while page:
-            chunk, page = page[:3], page[3:]
+            chunk, page = page[:_CHUNK], page[_CHUNK:]
             heard = [self._heard(post) for post in chunk]
+            packed = [found for _, found in heard]
             while True:
                 try:
-                    packed = [_packed(record) for record in heard]
                     await stage.producer.send_batch(MENTIONS_RECEIVED.name, 0, packed)
                     break
                 except RetryableError:
                     await sleep(dice.uniform(0.1, 2.0))
-            for record in heard:
+            for record, _ in heard:
                 stage.history.heard.setdefault(record.event_id, record)
 
-    def _heard(self, post: Post) -> HeardRecord:
+    def _heard(self, post: Post) -> tuple[HeardRecord, Packed]:
         if post.heard_at is None or self._dice.random() < 0.2:
-            post.heard_at = self._stage.world.now
-        heard_at = START + timedelta(microseconds=post.heard_at)
-        conversation = ConversationRef(network=NETWORK, root=post.root)
-        author = AuthorRef(id=post.author)
-        if post.kind == "deleted":
-            return MentionDeleted(
-                account=ACCOUNT,
-                native_id=post.native_id,
-                conversation=conversation,
-                heard_at=heard_at,
-                author=author,
-            )
-        return _KINDS[post.kind](
-            account=ACCOUNT,
-            native_id=post.native_id,
-            conversation=conversation,
-            heard_at=heard_at,
-            author=author,
-            text=post.text,
-            created_at=START + timedelta(microseconds=post.created_at),
-            revision=str(post.revision),
-            in_reply_to=post.in_reply_to,
+            now = self._stage.world.now
+            post.heard_at = now - now % GRID
+        return _record(
+            post.kind,
+            post.native_id,
+            post.author,
+            post.root,
+            post.text,
+            post.revision,
+            post.in_reply_to,
+            post.created_at,
+            post.heard_at,
         )
+
+
+@lru_cache(maxsize=65_536)
+def _record(  # noqa: PLR0913, PLR0917 - the facts of a post
+    kind: str,
+    native_id: str,
+    author: str,
+    root: str,
+    text: str,
+    revision: int,
+    in_reply_to: str | None,
+    created_at: int,
+    heard_at: int,
+) -> tuple[HeardRecord, Packed]:
+    conversation = ConversationRef(network=NETWORK, root=root)
+    record: HeardRecord
+    if kind == "deleted":
+        record = MentionDeleted(
+            account=ACCOUNT,
+            native_id=native_id,
+            conversation=conversation,
+            heard_at=instant_of(heard_at),
+            author=AuthorRef(id=author),
+        )
+    else:
+        record = _KINDS[kind](
+            account=ACCOUNT,
+            native_id=native_id,
+            conversation=conversation,
+            heard_at=instant_of(heard_at),
+            author=AuthorRef(id=author),
+            text=text,
+            created_at=instant_of(created_at - created_at % GRID),
+            revision=str(revision),
+            in_reply_to=in_reply_to,
+        )
+    return record, _packed(record)
 
 
 def _packed(record: HeardRecord) -> Packed:

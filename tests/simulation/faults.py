@@ -6,16 +6,13 @@ Promise: a schedule's faults are a list; leaving one out changes nothing about t
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from schemas.topics import CASES_COMMANDS, CASES_EVENTS, MENTIONS_RECEIVED, MENTIONS_TRIAGED
-from tests.simulation.outside import FarSide
-from tests.simulation.stage import Group, Stage
-from tests.simulation.world import MINUTE, SECOND, Host
+from tests.simulation.world import SECOND
 
-_MS = 1000
-_MANY = 20
+_MANY = 12
+_HOW_MANY = (0, 2, 3, 4, 5, 7)
 KINDS = {
     "worker dies": 6,
     "worker freezes": 4,
@@ -40,6 +37,15 @@ KINDS = {
     "batch cancelled": 3,
     "sender frozen before its write": 2,
     "cursor lost": 1,
+    "worker dies behind its commit": 3,
+    "page half published": 3,
+    "correction, then flush": 2,
+    "two claims, then lost": 2,
+    "flush, then stale promotion": 2,
+    "redis slow": 2,
+    "two workers, slow redis": 2,
+    "log away, then flush": 2,
+    "recovery freezes before its last step": 2,
 }
 
 
@@ -58,266 +64,10 @@ class Fault:
 
 def draw(dice: random.Random, *, active: int, under: Sequence[str] = ()) -> list[Fault]:
     """Draw a schedule's faults, in the order of their time; ``under``: only such, and many."""
-    count = _MANY if under else dice.choice((0, 3, 5, 7, 9, 12))
+    count = _MANY if under else dice.choice(_HOW_MANY)
     weights = {kind: weight for kind, weight in KINDS.items() if not under or kind in under}
     kinds = dice.choices(list(weights), list(weights.values()), k=count)
     times = sorted(dice.randint(5 * SECOND, active) for _ in kinds)
     return [
         Fault(number, at, kind) for number, (at, kind) in enumerate(zip(times, kinds, strict=True))
     ]
-
-
-class Nemesis:
-    """Does the faults."""
-
-    def __init__(
-        self,
-        stage: Stage,
-        *,
-        workers: Sequence[Host],
-        responders: Sequence[Host],
-        connector: Host,
-        cursors: dict[str, int],
-    ) -> None:
-        """Have these hosts at its mercy."""
-        self._stage = stage
-        self._world = stage.world
-        self._workers = workers
-        self._responders = responders
-        self._connector = connector
-        self._cursors = cursors
-
-    def plan(self, faults: Sequence[Fault]) -> None:
-        """Put the faults on the world's heap."""
-        for fault in faults:
-            self._world.at(fault.at, lambda fault=fault: self._do(fault))  # type: ignore[misc]
-
-    def calm(self) -> None:
-        """End everything that is still wrong."""
-        stage = self._stage
-        stage.kafka.trouble = stage.redis.trouble = 0.0
-        stage.redis.down = False
-        stage.redis.heal()
-        stage.workers.both = stage.responders.both = False
-        stage.cancelled.clear()
-        for side in (stage.slack, stage.network):
-            side.troubles.share = 0.0
-            side.troubles.blocked = side.troubles.limited = False
-            side.freezing = 0
-
-    def _do(self, fault: Fault) -> None:
-        dice = self._world.dice(f"fault {fault.number}")
-        self._world.tell(f"*** {fault}")
-        _DOINGS[fault.kind](self, dice)
-
-    # -- hosts ------------------------------------------------------------------------------------
-
-    def _dies(self, host: Host, group: Group | None, down: int) -> None:
-        if host.up:
-            host.crash(down)
-            if group is not None:
-                group.soon()
-                self._world.after(down, group.joined)
-
-    def _freezes(self, host: Host, group: Group, span: int) -> None:
-        if host.up:
-            host.freeze(span)
-            group.soon()
-            self._world.after(span, group.joined)
-
-    def _owner(self, group: Group, hosts: Sequence[Host], dice: random.Random) -> Host:
-        return group.owner if group.owner and dice.random() < 0.8 else dice.choice(hosts)
-
-    def _worker_dies(self, dice: random.Random) -> None:
-        group = self._stage.workers
-        host = self._owner(group, self._workers, dice)
-        self._dies(host, group, dice.randint(1, 40) * SECOND)
-
-    def _worker_freezes(self, dice: random.Random) -> None:
-        group = self._stage.workers
-        host = self._owner(group, self._workers, dice)
-        self._freezes(host, group, dice.randint(2, 90) * SECOND)
-
-    def _responder_dies(self, dice: random.Random) -> None:
-        group = self._stage.responders
-        host = self._owner(group, self._responders, dice)
-        self._dies(host, group, dice.randint(1, 40) * SECOND)
-
-    def _responder_freezes(self, dice: random.Random) -> None:
-        group = self._stage.responders
-        host = self._owner(group, self._responders, dice)
-        self._freezes(host, group, dice.randint(2, 90) * SECOND)
-
-    def _connector_dies(self, dice: random.Random) -> None:
-        self._dies(self._connector, None, dice.randint(1, 60) * SECOND)
-
-    def _cursor_lost(self, dice: random.Random) -> None:
-        for source, at in self._cursors.items():
-            self._cursors[source] = max(0, at - dice.randint(0, 30))
-
-    def _two_owners(self, dice: random.Random) -> None:
-        group = dice.choice((self._stage.workers, self._stage.responders))
-        group.both = True
-        group.changed.fire(self._world)
-
-        def end() -> None:
-            group.both = False
-
-        self._world.after(dice.randint(5, 40) * SECOND, end)
-
-    def _batch_cancelled(self, dice: random.Random) -> None:
-        topics = (MENTIONS_RECEIVED.name, MENTIONS_TRIAGED.name, CASES_COMMANDS.name)
-        self._stage.cancelled.add(dice.choice(topics))
-
-    # -- Redis ------------------------------------------------------------------------------------
-
-    def _redis_restarts(self, dice: random.Random) -> None:
-        redis = self._stage.redis
-        redis.down = True
-        self._world.after(dice.randint(200, 12_000) * _MS, redis.restart)
-
-    def _loses_tail(self, dice: random.Random) -> None:
-        redis = self._stage.redis
-        kept = redis.copy()
-
-        def cut() -> None:
-            self._world.tell("Redis restarts without its newest writes")
-            redis.restart(kept)
-
-        self._world.after(dice.randint(20, 8_000) * _MS, cut)
-
-    def _fails_over(self, dice: random.Random, lag: int) -> None:
-        redis, world = self._stage.redis, self._world
-        replica = redis.copy()
-        hosts = (*self._workers, *self._responders)
-        still = frozenset(host.name for host in hosts if dice.random() < 0.4)
-        skew = dice.randint(-2_000, 2_000) * _MS
-
-        def promote() -> None:
-            world.tell(f"failover; {', '.join(sorted(still)) or 'nobody'} sees the old server")
-            redis.fail_over(replica, still=still, skew=skew)
-            world.after(dice.randint(100, 6_000) * _MS, redis.heal)
-
-        world.after(lag, promote)
-
-    def _failover(self, dice: random.Random) -> None:
-        self._fails_over(dice, dice.randint(1, 4_000) * _MS)
-
-    def _stale_promotion(self, dice: random.Random) -> None:
-        self._fails_over(dice, dice.randint(20, 600) * SECOND)
-
-    def _lag_then_failover(self, dice: random.Random) -> None:
-        """Workers stand still while input piles up, then the ledger loses what they had done."""
-        for host in self._workers:
-            self._freezes(host, self._stage.workers, dice.randint(15, 60) * SECOND)
-        self._fails_over(dice, dice.randint(10, 75) * SECOND)
-
-    def _flush(self, _: random.Random) -> None:
-        self._stage.redis.server.flush()
-
-    def _flush_recovery_killed(self, dice: random.Random) -> None:
-        self._stage.redis.server.flush()
-        for _ in range(dice.randint(1, 3)):
-            delay = dice.randint(1, 3_000) * _MS
-            host = dice.choice(self._workers)
-            self._world.after(
-                delay,
-                lambda host=host: self._dies(host, self._stage.workers, 2 * SECOND),  # type: ignore[misc]
-            )
-        if dice.random() < 0.5:
-            again = self._stage.redis.server.flush if dice.random() < 0.5 else self._restart_now
-            self._world.after(dice.randint(100, 3_000) * _MS, again)
-
-    def _restart_now(self) -> None:
-        self._stage.redis.restart()
-
-    def _late_outbox(self, dice: random.Random) -> None:
-        kafka, redis = self._stage.kafka, self._stage.redis
-        kafka.late_next = CASES_EVENTS.name
-        end = redis.server.flush if dice.random() < 0.5 else self._restart_now
-        self._world.after(dice.randint(300, 6_000) * _MS, end)
-
-    # -- weather ----------------------------------------------------------------------------------
-
-    def _kafka_trouble(self, dice: random.Random) -> None:
-        kafka = self._stage.kafka
-        kafka.trouble = dice.choice((0.1, 0.3, 0.6))
-
-        def end() -> None:
-            kafka.trouble = 0.0
-
-        self._world.after(dice.randint(5, 60) * SECOND, end)
-
-    def _redis_trouble(self, dice: random.Random) -> None:
-        redis = self._stage.redis
-        redis.trouble = dice.choice((0.05, 0.2, 0.5))
-
-        def end() -> None:
-            redis.trouble = 0.0
-
-        self._world.after(dice.randint(5, 60) * SECOND, end)
-
-    def _far_trouble(self, side: FarSide, dice: random.Random) -> None:
-        before = side.troubles.share
-        side.troubles.share = dice.choice((0.2, 0.5, 0.9))
-
-        def end() -> None:
-            side.troubles.share = before
-
-        self._world.after(dice.randint(1, 10) * MINUTE, end)
-
-    def _slack_trouble(self, dice: random.Random) -> None:
-        self._far_trouble(self._stage.slack, dice)
-
-    def _network_trouble(self, dice: random.Random) -> None:
-        self._far_trouble(self._stage.network, dice)
-
-    def _slack_limits(self, dice: random.Random) -> None:
-        troubles = self._stage.slack.troubles
-        troubles.limited = True
-
-        def end() -> None:
-            troubles.limited = False
-
-        self._world.after(dice.randint(20, 300) * SECOND, end)
-
-    def _network_blocked(self, dice: random.Random) -> None:
-        """Access is gone for longer than any reply is valid."""
-        troubles = self._stage.network.troubles
-        troubles.blocked = True
-
-        def end() -> None:
-            troubles.blocked = False
-
-        self._world.after(dice.randint(3, 60) * MINUTE, end)
-
-    def _sender_frozen(self, dice: random.Random) -> None:
-        side = dice.choice((self._stage.slack, self._stage.network))
-        side.freezing = dice.randint(5, 200) * SECOND
-
-
-_DOINGS: dict[str, Callable[[Nemesis, random.Random], None]] = {
-    "worker dies": Nemesis._worker_dies,
-    "worker freezes": Nemesis._worker_freezes,
-    "responder dies": Nemesis._responder_dies,
-    "responder freezes": Nemesis._responder_freezes,
-    "connector dies": Nemesis._connector_dies,
-    "redis restarts": Nemesis._redis_restarts,
-    "redis loses its tail": Nemesis._loses_tail,
-    "failover": Nemesis._failover,
-    "stale promotion": Nemesis._stale_promotion,
-    "flush": Nemesis._flush,
-    "flush, recovery killed": Nemesis._flush_recovery_killed,
-    "late outbox, then flush": Nemesis._late_outbox,
-    "lag, then failover": Nemesis._lag_then_failover,
-    "kafka trouble": Nemesis._kafka_trouble,
-    "redis trouble": Nemesis._redis_trouble,
-    "slack trouble": Nemesis._slack_trouble,
-    "slack limits": Nemesis._slack_limits,
-    "network trouble": Nemesis._network_trouble,
-    "network blocked": Nemesis._network_blocked,
-    "two owners": Nemesis._two_owners,
-    "batch cancelled": Nemesis._batch_cancelled,
-    "sender frozen before its write": Nemesis._sender_frozen,
-    "cursor lost": Nemesis._cursor_lost,
-}

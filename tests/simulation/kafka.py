@@ -8,15 +8,15 @@ after the caller has given up; the caller is told the same error each time.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from careline.runtime.kafka import Record
 from careline.runtime.kafka_errors import Unavailable
 from schemas.envelope import Packed
-from tests.simulation.world import SECOND, Process, Signal, Waiting, World
+from tests.simulation.world import SECOND, Process, Signal, Waiting, World, pause
 
 GIVE_UP = 30 * SECOND
+_PAIR = 2
 
 
 class Kafka:
@@ -29,8 +29,12 @@ class Kafka:
         self.signals: dict[str, Signal] = {}
         self.trouble = 0.0
         """The share of sends that do not go well."""
-        self.late_next = ""
-        """The topic whose next send lands long after everybody has given it up."""
+        self.next_fates: dict[str, str] = {}
+        """Topic → what becomes of its next send; "part": the next of more than one record."""
+        self.away: set[str] = set()
+        """Topics that take nothing."""
+        self.cut: Callable[[], None] = _nothing
+        """Called once, when a send was cut because its fate was "part"."""
         self._dice: random.Random = world.dice("kafka")
 
     def records(self, topic: str) -> list[Record]:
@@ -45,7 +49,7 @@ class Kafka:
         """Write records; return the offset of the first."""
         records = self.records(topic)
         first = len(records)
-        stamp = self.world.micros() // 1000
+        stamp = self.world.stamp_ms()
         for offset, one in enumerate(packed, first):
             records.append(
                 Record(
@@ -61,10 +65,19 @@ class Kafka:
         self.signal(topic).fire(self.world)
         return first
 
+    def _fated(self, topic: str, size: int) -> str:
+        if topic in self.away:
+            return "nothing"
+        kind = self.next_fates.get(topic, "")
+        if kind == "part" and size < _PAIR:
+            return ""
+        self.next_fates.pop(topic, None)
+        return kind
+
     def send(self, topic: str, packed: Sequence[Packed]) -> Waiting[int]:
         """Send a batch; the answer is the offset of its first record."""
         dice, world = self._dice, self.world
-        there = dice.randint(300, 9_000)
+        there = 300 + int(dice.random() * 8_700)
         fate = dice.random()
 
         def begin(process: Process) -> None:
@@ -76,18 +89,19 @@ class Kafka:
                 else:
                     process.resume(first)
 
-            late_now = topic == self.late_next
-            if fate >= self.trouble and not late_now:
+            fated = self._fated(topic, len(packed))
+            if fate >= self.trouble and not fated:
                 world.after(there, arrive)
                 return
             error = Unavailable("the broker did not answer")
-            kind = "late" if late_now else dice.choice(("nothing", "cut", "part", "late"))
-            self.late_next = "" if late_now else self.late_next
+            kind = fated or dice.choice(("nothing", "cut", "part", "late"))
             if kind == "cut":
                 world.after(there, lambda: _ignored(self.append(topic, packed)))
             elif kind == "part":
                 part = packed[: dice.randint(0, len(packed))]
                 world.after(there, lambda: _ignored(self.append(topic, part)))
+                if fated:
+                    world.after(there, self.cut)
             elif kind == "late":
                 late = dice.randint(SECOND, 2 * GIVE_UP)
                 world.tell(
@@ -99,6 +113,10 @@ class Kafka:
             process.later(there + dice.randint(0, 3 * SECOND), error=error)
 
         return Waiting(begin)
+
+
+def _nothing() -> None:
+    """Nobody waits for it."""
 
 
 def _ignored(_: object) -> None:
@@ -140,11 +158,7 @@ class SimReader:
     async def read(self, topic: str, _: int, start: int, end: int) -> AsyncIterator[list[Record]]:
         """Yield the records of a range in batches."""
         while start < end:
-            await _pause(self._dice.randint(300, 5_000))
+            await pause(self._dice.randint(300, 5_000))
             batch = self._kafka.records(topic)[start : min(end, start + self._dice.randint(1, 200))]
             start += len(batch)
             yield batch
-
-
-def _pause(micros: int) -> Waiting[Any]:
-    return Waiting(lambda process: process.later(micros))

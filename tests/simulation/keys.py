@@ -17,7 +17,6 @@ Entry = tuple[StreamId, bytes, bytes]
 
 RECORD = re.compile(rb"^(\d+)\|(\d*)\|([01])\|([^|]*)\|(\d*)\|(\d*)\|([^\n]*)\n(.*)$", re.DOTALL)
 HEALTHY = re.compile(rb"^\d+@")
-RUN = re.compile(rb"@([0-9a-fA-F]+)$")
 
 
 @dataclass(slots=True)
@@ -99,8 +98,7 @@ class Keys:
 
     def own(self, epoch: bytes) -> bool:
         """Say whether an epoch names this server."""
-        named = RUN.search(epoch)
-        return named is not None and named[1] == self.run_id
+        return epoch.endswith(b"@" + self.run_id)
 
     def hash(self, name: str) -> dict[bytes, bytes]:
         """Return a hash, made when it is first used."""

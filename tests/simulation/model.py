@@ -25,7 +25,7 @@ class ShardModel(CommitScript):
     def run(self, name: str, *args: Arg) -> Reply:
         """Call a script."""
         script: Callable[[Sequence[bytes]], Reply] = getattr(self, f"_{name}")
-        return script([_encoded(arg) for arg in args])
+        return script([arg if type(arg) is bytes else _encoded(arg) for arg in args])
 
     # -- the fence --------------------------------------------------------------------------------
 

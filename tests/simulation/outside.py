@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from careline.ledger.outcomes import Blocked, Done, NotDone, Refused, Report, Unknown
@@ -19,6 +19,8 @@ from tests.simulation.world import SECOND, Process, Waiting, World
 CHANNEL = "C1"
 TIMEOUT = 10 * SECOND
 LATEST = 28 * SECOND
+_REPLY = "reply click "
+TYPED = "typed in the app "
 
 
 @dataclass(slots=True)
@@ -55,6 +57,10 @@ class Post:
     created_at: int = 0
     """When the post was first written, whatever its revision."""
 
+    def copy(self) -> Post:
+        """Return a post of the stock as it appears in one schedule."""
+        return replace(self)
+
 
 @dataclass(slots=True)
 class Troubles:
@@ -89,7 +95,7 @@ class FarSide:
         dice, world, troubles = self._dice, self.world, self.troubles
         called_at = world.now
         frozen, self.freezing = self.freezing, 0
-        there = dice.randint(30_000, 400_000)
+        there = 30_000 + int(dice.random() * 370_000)
         fate = dice.random()
 
         def begin(process: Process) -> None:
@@ -128,7 +134,7 @@ class FarSide:
     def read(self, look: Callable[[], Any]) -> Waiting[Any]:
         """Make a read call."""
         dice, world = self._dice, self.world
-        there = dice.randint(30_000, 300_000)
+        there = 30_000 + int(dice.random() * 270_000)
         fails = dice.random() < self.troubles.share
 
         def begin(process: Process) -> None:
@@ -169,13 +175,14 @@ class Slack(FarSide):
         """chat.postMessage."""
 
         def land(_: int, *, late: bool) -> Done:
-            ts = f"{len(self.messages) + 1}.{self.world.now}"
+            same = self.by_key.setdefault(key, [])
+            ts = f"{len(same) + 1}:{key}"
             message = Message(ts, key, case_id, self.world.now, late)
             message.version, message.covers = shown.version, shown.covers
             message.unsettled = shown.unsettled
             self.messages.append(message)
             self.by_ts[ts] = message
-            self.by_key.setdefault(key, []).append(message)
+            same.append(message)
             self.world.tell(f"Slack shows {key}")
             self.seen(message)
             return Done(CHANNEL, ts, shown.version)
@@ -205,6 +212,8 @@ class Network(FarSide):
 
     world: World
     posts: list[Post] = field(default_factory=list)
+    answered: set[str] = field(default_factory=set)
+    """Posts to which somebody of the brand has replied in the network's own app."""
 
     def __post_init__(self) -> None:
         """Begin empty."""
@@ -214,6 +223,8 @@ class Network(FarSide):
     def appear(self, post: Post) -> None:
         """Show something new."""
         self.posts.append(post)
+        if post.in_reply_to and post.text.startswith(TYPED):
+            self.answered.add(post.in_reply_to)
         self.world.tell(f"network: {post.kind} {post.native_id}.{post.revision} {post.text!r}")
         self.fed()
 
@@ -221,7 +232,8 @@ class Network(FarSide):
         """Post as the brand, through the API."""
 
         def land(called_at: int, *, late: bool) -> Done:
-            native_id = f"9{len(self.posts):06d}"
+            times = sum(post.text == text for post in self.posts)
+            native_id = f"9{text.removeprefix(_REPLY)}-{times}"
             self.appear(
                 Post(
                     native_id,

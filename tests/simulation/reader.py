@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -42,6 +43,8 @@ class View:
     settled: bool = False
     resolved: bool = False
     escalated_at: str = ""
+    follow_up_at: str = ""
+    """When an answered case resolves by itself."""
     broken: bool = False
     """A version is missing: nothing more is believed of it."""
 
@@ -52,6 +55,13 @@ class Told:
 
     body: Body
     at_ms: int
+
+
+@lru_cache(maxsize=65_536)
+def _body(raw: bytes) -> Body:
+    """Return an event, which nobody changes."""
+    found: Body = orjson.loads(raw)
+    return found
 
 
 class Reader:
@@ -75,7 +85,7 @@ class Reader:
             if headers["ce_type"] == b"com.careline.epoch.started.v1":
                 epoch = record.offset
                 continue
-            self._take(orjson.loads(record.value or b""), record.timestamp_ms)
+            self._take(_body(record.value or b""), record.timestamp_ms)
 
     def _take(self, body: Body, at_ms: int) -> None:
         if body["type"] == "command.refused":
@@ -89,7 +99,7 @@ class Reader:
             self._say(case, f"{body['type']} before the case was opened")
             return
         if version <= view.version:
-            if self._ids[case, version] != body["event_id"]:
+            if self._ids.get((case, version), body["event_id"]) != body["event_id"]:
                 self._say(case, f"two histories: version {version} is {body['type']} as well")
             return
         if version != view.version + 1 and not view.broken:
@@ -157,6 +167,7 @@ class Reader:
     def _done(self, view: View, body: Body) -> None:
         view.holder = ""
         view.resolved = body["type"] == "case.resolved"
+        view.follow_up_at = body.get("follow_up_at") or ""
         if view.resolved and (not body["disposition"] or not body["actor"]["id"]):
             self._say(view.case_id, "resolved without a reason or an actor")
         if any(query.state == "open" for query in view.queries.values()):
@@ -164,6 +175,7 @@ class Reader:
 
     def _reopened(self, view: View, _: Body) -> None:
         view.resolved = False
+        view.follow_up_at = ""
 
     def _breached(self, view: View, body: Body) -> None:
         self._query(view, body).breached = True

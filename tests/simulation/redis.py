@@ -35,6 +35,10 @@ class SimRedis:
         self.old: ShardModel | None = None
         self.cut_off: frozenset[str] = frozenset()
         """Hosts that still speak to the old server."""
+        self.behind: dict[str, Callable[[Host], None]] = {}
+        """Script → called once: it has just run, and its host has no answer yet."""
+        self.slow = 1
+        """How many times as long as usual every call takes."""
 
     def _new(self) -> ShardModel:
         return ShardModel(self._run_id(), self.clock)
@@ -62,7 +66,7 @@ class SimRedis:
         """Let a replica take over; some hosts do not notice yet."""
         self.old, self.cut_off = self.server, still
         self.server = replica.copy(self._run_id())
-        self.skew += skew
+        self.skew = skew
 
     def heal(self) -> None:
         """Let everybody see the new server."""
@@ -74,10 +78,10 @@ class SimRedis:
         """Return the server that a host speaks to."""
         return self.old if self.old is not None and host.name in self.cut_off else self.server
 
-    def ask(self, call: Callable[[ShardModel], Any]) -> Waiting[Any]:
+    def ask(self, call: Callable[[ShardModel], Any], *, script: str = "") -> Waiting[Any]:
         """Call the server; the answer comes, or an error that tells nothing."""
         dice, world = self._dice, self.world
-        there = dice.randint(60, 900)
+        there = (60 + int(dice.random() * 840)) * self.slow
         fate = dice.random()
 
         def begin(process: Process) -> None:
@@ -91,10 +95,12 @@ class SimRedis:
                     process.later(dice.randint(0, 900_000), error=LedgerUnavailable("no answer"))
                     return
                 answer = call(self.of(process.host))
+                if script in self.behind:
+                    self.behind.pop(script)(process.host)
                 if dice.random() < 0.85:
                     process.resume(answer)
                 else:
-                    process.later(dice.randint(60, 30_000), answer)
+                    process.later(60 + int(dice.random() * 30_000), answer)
 
             world.after(there, arrive)
 
@@ -110,7 +116,7 @@ class SimScripts:
 
     async def run(self, name: str, _: int, *args: Arg) -> Reply:
         """Call a script."""
-        answer: Reply = await self._redis.ask(lambda server: server.run(name, *args))
+        answer: Reply = await self._redis.ask(lambda server: server.run(name, *args), script=name)
         return answer
 
     async def run_many(

@@ -28,7 +28,7 @@ from tests.simulation.world import SECOND, Host, sleep
 _LONGEST = 60.0
 _MANY = 1_000_000
 SETTINGS = ExecutorSettings(per_lane=_MANY, at_once=_MANY)
-REPLIES = ExecutorSettings(per_lane=_MANY, at_once=_MANY, unsettled_after=900.0)
+REPLIES = ExecutorSettings(per_lane=_MANY, at_once=_MANY, unsettled_after=300.0)
 
 
 def shown(case: Case) -> Shown:
@@ -117,7 +117,7 @@ class SimExecutor(Executor):
             left = _LONGEST if first is None else first / 1000 - stage.redis.clock() / SECOND
             if left > 0:
                 await stage.kafka.signal(CASES_EVENTS.name).wait(min(left + 0.01, _LONGEST))
-                await sleep(dice.uniform(0.01, 0.3))
+                await sleep(dice.uniform(0.1, 0.5))
             else:
                 await self._look(0, tasks)
                 await sleep(dice.uniform(0.2, 1.0))
@@ -166,7 +166,7 @@ class Responder:
                 await stage.responders.changed.wait(_LONGEST)
                 continue
             await stage.kafka.signal(CASES_EVENTS.name).wait(_LONGEST)
-            await sleep(self._dice.uniform(2.0, 8.0))
+            await sleep(self._dice.uniform(12.0, 18.0))
             if not stage.redis.of(self._host).zsets.get("refresh"):
                 continue
             try:

@@ -14,19 +14,20 @@ from schemas.topics import CASES_EVENTS
 from tests.simulation.auditor import Auditor
 from tests.simulation.checker import Verdict, judge
 from tests.simulation.connector import Connector
-from tests.simulation.customers import Customers
-from tests.simulation.faults import Fault, Nemesis, draw
+from tests.simulation.customers import WRITING, Customers
+from tests.simulation.faults import Fault, draw
+from tests.simulation.nemesis import Nemesis
 from tests.simulation.people import People
 from tests.simulation.responder import Responder
 from tests.simulation.stage import Stage
 from tests.simulation.worker import Worker
-from tests.simulation.world import HOUR, MINUTE, SECOND, Host, Signal
+from tests.simulation.world import MINUTE, SECOND, Host, Signal
 
-AUTHORS = 85
-ACTIVE = 30 * MINUTE
-CALM = 45 * MINUTE
-END = 3 * HOUR
-PEOPLE_UNTIL = END - 75 * MINUTE
+AUTHORS = 100
+FAULTS_UNTIL = WRITING + 5 * MINUTE
+CALM = 14 * MINUTE
+PEOPLE_UNTIL = 18 * MINUTE
+END = 30 * MINUTE
 
 
 @dataclass(slots=True)
@@ -36,13 +37,19 @@ class Played:
     seed: int
     faults: list[Fault]
     verdict: Verdict
-    fingerprint: str
+    fingerprint: str = ""
     story: list[tuple[int, str]] = field(default_factory=list)
 
 
-def quiet() -> None:
-    """Log nothing: thousands of lines a second help nobody; the world tells the story."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+def quiet(*, for_good: bool = False) -> None:
+    """Log nothing: thousands of lines a second help nobody; the world tells the story.
+
+    ``for_good``: faster, but nobody in this process can log again.
+    """
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
+        cache_logger_on_first_use=for_good,
+    )
 
 
 def play(
@@ -52,13 +59,38 @@ def play(
     without: Collection[int] = (),
     under: Sequence[str] = (),
     telling: bool = False,
+    proving: bool = True,
 ) -> Played:
-    """Play a seed to its end and judge it; ``without`` leaves faults out, ``under`` names kinds."""
+    """Play a seed to its end and judge it; ``without`` leaves faults out, ``under`` names kinds.
+
+    ``proving``: with a fingerprint of every history, by which two plays are told to be the same.
+    """
     stage = Stage(str(seed), telling=telling)
+    drawn = draw(stage.world.dice("faults"), active=FAULTS_UNTIL, under=under)
+    faults = [fault for fault in drawn if fault.number not in without]
+    hosts = _peopled(stage, authors, faults)
+    _run(stage)
+    verdict = judge(
+        stage.history,
+        stage.kafka.records(CASES_EVENTS.name),
+        stage.slack.messages,
+        stage.network.posts,
+        end=END,
+        policy=stage.policy,
+    )
+    verdict.problems.extend(f"a process broke: {error}" for error in stage.world.errors)
+    for host in hosts:
+        host.crash(10 * END)
+    fingerprint = _fingerprint(stage) if proving else ""
+    return Played(seed, faults, verdict, fingerprint, stage.world.story)
+
+
+def _peopled(stage: Stage, authors: int, faults: Sequence[Fault]) -> list[Host]:
+    """Put everybody on the stage, and the faults on its heap."""
     world = stage.world
     fed, cursors = Signal(), dict[str, int]()
-    Customers(world, stage.network, authors=authors, active=ACTIVE)
-    People(stage, until=PEOPLE_UNTIL)
+    Customers(world, stage.network, authors=authors)
+    people = People(stage, until=PEOPLE_UNTIL)
     workers = [Host(world, f"worker-{name}", lambda host: _work(stage, host)) for name in "ab"]
     responders = [
         Host(world, f"responder-{name}", lambda host: _ignored(Responder(stage, host)))
@@ -72,36 +104,32 @@ def play(
     stage.workers.members = workers
     stage.responders.members = responders
     stage.slack.troubles.share = stage.network.troubles.share = 0.04
-    for host in (*workers, *responders, connector, auditor):
+    hosts = [*workers, *responders, connector, auditor]
+    for host in hosts:
         host.start()
     stage.workers.review()
     stage.responders.review()
     nemesis = Nemesis(
-        stage, workers=workers, responders=responders, connector=connector, cursors=cursors
+        stage,
+        workers=workers,
+        responders=responders,
+        connector=connector,
+        cursors=cursors,
+        people=people,
     )
-    drawn = draw(world.dice("faults"), active=ACTIVE + 8 * MINUTE, under=under)
-    faults = [fault for fault in drawn if fault.number not in without]
     nemesis.plan(faults)
     world.at(CALM, nemesis.calm)
+    return hosts
+
+
+def _run(stage: Stage) -> None:
     enabled = gc.isenabled()
     gc.disable()
     try:
-        world.run(END)
+        stage.world.run(END)
     finally:
         if enabled:
             gc.enable()
-    verdict = judge(
-        stage.history,
-        stage.kafka.records(CASES_EVENTS.name),
-        stage.slack.messages,
-        stage.network.posts,
-        end=END,
-        policy=stage.policy,
-    )
-    verdict.problems.extend(f"a process broke: {error}" for error in world.errors)
-    for host in (*workers, *responders, connector, auditor):
-        host.crash(10 * END)
-    return Played(seed, faults, verdict, _fingerprint(stage), world.story)
 
 
 def _work(stage: Stage, host: Host) -> None:

@@ -22,21 +22,21 @@ _JOIN = 3 * SECOND
 
 POLICY = Policy(
     first_response={
-        Priority.P1: timedelta(minutes=5),
-        Priority.P2: timedelta(minutes=10),
-        Priority.P3: timedelta(minutes=20),
-        Priority.P4: timedelta(minutes=40),
+        Priority.P1: timedelta(minutes=3),
+        Priority.P2: timedelta(minutes=6),
+        Priority.P3: timedelta(minutes=10),
+        Priority.P4: timedelta(minutes=15),
     },
     ladder=(
         LadderStep(name="backup group", notify="backup", after=timedelta(0)),
-        LadderStep(name="manager", notify="manager", after=timedelta(minutes=10)),
+        LadderStep(name="manager", notify="manager", after=timedelta(minutes=4)),
     ),
-    repeat_every=timedelta(minutes=30),
-    lease=timedelta(minutes=6),
-    reply_valid_for=timedelta(minutes=10),
-    follow_up=timedelta(minutes=40),
-    reopen_window=timedelta(minutes=60),
-    snooze_at_most=timedelta(minutes=15),
+    repeat_every=timedelta(minutes=6),
+    lease=timedelta(minutes=4),
+    reply_valid_for=timedelta(minutes=4),
+    follow_up=timedelta(minutes=5),
+    reopen_window=timedelta(minutes=20),
+    snooze_at_most=timedelta(minutes=5),
     partitions=1,
 )
 

@@ -11,6 +11,7 @@ import heapq
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -18,6 +19,9 @@ START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
+GRID = 5 * SECOND
+"""The resolution of every clock: what happens within it happens at one instant. So the same life is
+lived in the same instants under many schedules, and what follows from the same is known."""
 _START_MICROS = int(START.timestamp()) * SECOND
 
 Step = Callable[["Process"], None]
@@ -47,7 +51,8 @@ class World:
 
     def after(self, delay: int, call: Callable[[], None]) -> None:
         """Call something after so many µs."""
-        self.at(self.now + delay, call)
+        self._count += 1
+        heapq.heappush(self._heap, (self.now + max(delay, 0), self._count, call))
 
     def run(self, until: int) -> None:
         """Let time pass."""
@@ -59,16 +64,31 @@ class World:
 
     def micros(self) -> int:
         """Return µs since 1970, as a server's clock tells."""
-        return _START_MICROS + self.now
+        return _START_MICROS + self.now - self.now % GRID
+
+    def stamp_ms(self) -> int:
+        """Return ms since 1970, as a broker that is better at it tells."""
+        return (_START_MICROS + self.now) // 1000
 
     def instant(self) -> datetime:
-        """Return the present instant."""
-        return START + timedelta(microseconds=self.now)
+        """Return the present instant, as far as a clock tells."""
+        return instant_of(self.now - self.now % GRID)
 
     def tell(self, text: str) -> None:
         """Add a line to the story, if anybody listens."""
         if self.telling:
             self.story.append((self.now, text))
+
+
+@cache
+def instant_of(micros: int) -> datetime:
+    """Return the instant so many µs after the start."""
+    return START + timedelta(microseconds=micros)
+
+
+def on_grid(micros: int, grid: int = GRID) -> int:
+    """Return the next time that clocks can tell."""
+    return -(-micros // grid) * grid
 
 
 class Waiting(Awaitable[T], Generic[T]):
@@ -185,6 +205,11 @@ class Process:
 def sleep(seconds: float) -> Waiting[None]:
     """Wait so many seconds of virtual time."""
     return Waiting(lambda process: process.later(int(seconds * SECOND)))
+
+
+def pause(micros: int) -> Waiting[None]:
+    """Wait so many µs of virtual time, and not one less."""
+    return Waiting(lambda process: process.later(micros))
 
 
 class Signal:
