@@ -74,7 +74,7 @@ async def _term_without_ledger(stand: Stand, blow: Blow, _rng: random.Random) ->
 async def _kill_valkey(stand: Stand, blow: Blow, _rng: random.Random) -> None:
     await stand.valkey.kill()
     blow()
-    await stand.valkey.start()
+    await stand.start_valkey()
 
 
 async def _term_valkey(stand: Stand, blow: Blow, _rng: random.Random) -> None:
@@ -104,7 +104,7 @@ async def _cut_tail(stand: Stand, blow: Blow, rng: random.Random) -> None:
     tail = append_file(stand.valkey_files)
     size = tail.stat().st_size
     os.truncate(tail, size - rng.randint(1, min(_TAIL_BYTES, size // 2)))
-    await stand.valkey.start()
+    await stand.start_valkey()
 
 
 async def _stale_copy(stand: Stand, blow: Blow, _rng: random.Random) -> None:
@@ -117,7 +117,7 @@ async def _stale_copy(stand: Stand, blow: Blow, _rng: random.Random) -> None:
     blow()
     shutil.rmtree(files)
     copy.rename(files)
-    await stand.valkey.start()
+    await stand.start_valkey()
 
 
 async def _cut_broker(stand: Stand, blow: Blow, _rng: random.Random) -> None:

@@ -42,6 +42,7 @@ _CURSORS: Final = 3
 _LOOK_S: Final = 0.05
 _QUIET_S: Final = 0.6
 _COUNTS: Final = 12
+_STARTS: Final = 5
 _RAN_WELL_S: Final = 21.0
 """After so long the supervisor starts a role again at once, as it does where nothing is wrong."""
 SETTINGS: Final[Mapping[str, str]] = {
@@ -105,6 +106,14 @@ class Stand:
                 if now - since >= _RAN_WELL_S or self.stage.supervisor.starts[role] == 1:
                     return
             await asyncio.sleep(_LOOK_S)
+
+    async def start_valkey(self) -> None:
+        """Bring Valkey back, as a supervisor does: again, if the machine was too busy for it."""
+        for _ in range(_STARTS - 1):
+            with contextlib.suppress(RetryableError):
+                await self.valkey.start()
+                return
+        await self.valkey.start()
 
     def note_starts(self) -> None:
         """Remember since when each role has been running."""

@@ -14,7 +14,7 @@ from tests.chaos.faults import FAULTS, by_turns
 from tests.chaos.rounds import Round, share, summary
 
 ROOT = Path(__file__).parents[2]
-FEW = ("valkey-tail-cut", "responder-kill")
+FEW = ("connector-kill", "valkey-tail-cut")
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ async def test_a_damaged_batch_is_never_passed_over(
     own_kafka: KafkaServer, valkey: EmbeddedValkey
 ) -> None:
     await apply(TopicsOnBroker(bootstrap=own_kafka.bootstrap, partitions=PARTITIONS, topics=TOPICS))
-    async with a_rig(own_kafka.bootstrap, valkey.url, stall_after=8.0) as rig:
+    async with a_rig(own_kafka.bootstrap, valkey.url, stall_after=5.0) as rig:
         first = await rig.worker()
         await rig.ready()
         await rig.hear([a_mention(SAME[0])])
