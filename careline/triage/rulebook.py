@@ -189,9 +189,9 @@ class TopicWords(_Part):
 class Emerging(_Part):
     """When messages that no topic of the brand covers are called emerging."""
 
-    alike: float = Field(default=0.45, gt=0, lt=1)
+    alike: float = Field(default=0.5, gt=0, lt=1)
     """How near two messages must be, as a cosine."""
-    near_example: float = Field(default=0.4, gt=0, lt=1)
+    near_example: float = Field(default=0.45, gt=0, lt=1)
     """How near a message must be to an example of a topic."""
     at_least: int = Field(default=4, ge=2)
     """How many such messages there must have been before."""

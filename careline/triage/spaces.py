@@ -3,7 +3,8 @@
 Promise: the same text has the same vector in any batch, of length one (or zero, where nothing is
 known of it); memory is bounded by the batch. A vector is the text's hashed n-grams, weighed by how
 rare the model found them and folded to a fixed width; beside it, where the artefact has a subword
-tower, the mean of its subword vectors, which know that two words mean the same.
+tower, the mean of its subword vectors. They know that two words mean the same, but were learnt for
+how people feel: posts of one mood are all near each other, so they get a small share.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 WIDTH: Final = 256
 """Columns that n-grams are folded to: two unlike texts are then near by 1/16 or so."""
 PIECES_MAX: Final = 128
+_PIECES_SHARE: Final = np.float32(0.2**0.5)
+_GRAMS_SHARE: Final = np.float32(0.8**0.5)
+"""Measured on 1,500 posts: so 6 % of them are alike four others, evenly mixed it were half."""
 _FOLD: Final = np.uint32(0x9E3779B1)
 _COLUMN_SHIFT: Final = np.uint32(24)
 _SIGN_SHIFT: Final = np.uint32(16)
@@ -51,7 +55,8 @@ class Space:
         rows = _of_length_one(self._folded(plain))
         if self._pieces is None:
             return rows
-        return _of_length_one(np.concatenate([rows, _of_length_one(self._pieces(plain))], axis=1))
+        pieces = _of_length_one(self._pieces(plain))
+        return as_float32(np.concatenate([rows * _GRAMS_SHARE, pieces * _PIECES_SHARE], axis=1))
 
     def _folded(self, texts: Sequence[str]) -> NDArray[np.float32]:
         found = grams(texts)
