@@ -35,11 +35,8 @@ if TYPE_CHECKING:
 SEED: Final = 20260
 EXTRA_MAX: Final = 1500
 """Rows of one label of one source of `sentiment_extra_langs`: no source drowns the others."""
-TEACHER_ROUNDS: Final = (
-    {"umsab": 1_000_000, "semeval": 10_000, "sentirueval_banks": 1500, "": 250},
-    {"umsab": 1_000_000, "semeval": 10_000, "sentirueval_banks": 500, "": 100},
-)
-"""Rows of one label of a source (`""`: any other) that the teacher sees, in each of its rounds."""
+TEACHER_MAX: Final = {"umsab": 1_000_000, "semeval": 6_000, "sentirueval_banks": 500, "": 120}
+"""Rows of one label of a source (`""`: any other) that the teacher sees: its steps are dear."""
 NON_COMMERCIAL: Final = frozenset(
     {
         "triage_dev.tsv.gz",
@@ -73,16 +70,14 @@ def sentiment_train(folder: Path, *, nc: bool = True) -> list[Row]:
     return [row for row in rows if row.text and key(row.text) not in seen]
 
 
-def teacher_rows(rows: list[Row], number: int) -> list[Row]:
-    """Return what the teacher learns from in one of its rounds.
+def teacher_rows(rows: list[Row]) -> list[Row]:
+    """Return what the teacher learns from; a row of UMSAB stands there twice.
 
     Where a language has no bar of its own, some hundred rows of each label teach it the labels.
-    Non-commercial sources are left out in every build: one teacher then serves them all. A row of
-    UMSAB counts twice: in the first round by its weight, afterwards by standing there twice.
+    Non-commercial sources are left out in every build: one teacher then serves them all.
     """
-    most = TEACHER_ROUNDS[number]
     order = list(range(len(rows)))
-    random.Random(SEED + number).shuffle(order)
+    random.Random(SEED + 1).shuffle(order)
     counted: dict[tuple[str, str, str], int] = defaultdict(int)
     chosen: list[Row] = []
     for row in (rows[place] for place in order):
@@ -90,12 +85,9 @@ def teacher_rows(rows: list[Row], number: int) -> list[Row]:
             continue
         group = (row.source, row.language, row.label)
         counted[group] += 1
-        if counted[group] <= most.get(row.source, most[""]):
-            chosen.append(row)
-    if number == 0:
-        return chosen
-    again = [row for row in chosen if row.source == "umsab"]
-    return [replace(row, weight=1.0) for row in chosen + again]
+        if counted[group] <= TEACHER_MAX.get(row.source, TEACHER_MAX[""]):
+            chosen.append(replace(row, weight=1.0))
+    return chosen + [row for row in chosen if row.source == "umsab"]
 
 
 def unlabelled(folder: Path, *, nc: bool = True, english: int = 70_000) -> list[str]:

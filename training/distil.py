@@ -55,11 +55,9 @@ def taught(folder: Path, shop: Workshop) -> tuple[bytes, np.ndarray, teacher.Tea
     subwords, pieces = shop.step("vocabulary", lambda: vocabulary.cut(texts + extra))
     path = shop.folder / "teacher.pt"
     if not path.exists():
-        made = teacher.Teacher(pieces)
-        for number in range(len(data.TEACHER_ROUNDS)):
-            chosen = data.teacher_rows(rows, number)
-            lines = encoder.tokenise([row.text for row in chosen], vocabulary.load(subwords))
-            made = teacher.train(chosen, lines, made, seed=data.SEED + number)
+        chosen = data.teacher_rows(rows)
+        lines = encoder.tokenise([row.text for row in chosen], vocabulary.load(subwords))
+        made = teacher.train(chosen, lines, teacher.Teacher(pieces))
         teacher.save(made, path)
     return subwords, pieces, teacher.load(path, pieces)
 

@@ -23,8 +23,6 @@ WIDTH: Final = 512
 BRANCH: Final = 256
 ORDERS: Final = ((2, 0), (3, 1), (5, 2))
 """Width and left context of each convolution."""
-SHORT_ORDERS: Final = ORDERS[:2]
-"""What the teacher keeps of them: the widest costs as much as the rest and gives little."""
 GAP: Final = 2
 TOKENS_MAX: Final = 56
 _BOS: Final = 1

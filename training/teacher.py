@@ -55,13 +55,11 @@ class Teacher(nn.Module):
         return self.head(self.dropout(hidden)), hidden
 
 
-def train(
-    rows: list[Row], lines: list[list[int]], teacher: Teacher, *, seed: int = SEED
-) -> Teacher:
-    """Fine-tune a teacher on labelled rows, for one round; it is changed in place."""
-    torch.manual_seed(seed)
+def train(rows: list[Row], lines: list[list[int]], teacher: Teacher) -> Teacher:
+    """Fine-tune a teacher on labelled rows; it is changed in place."""
+    torch.manual_seed(SEED)
     torch.set_flush_denormal(True)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(SEED)
     table = LazyRows(teacher.encoder.vectors.weight.data)
     new = [*teacher.hidden.parameters(), *teacher.head.parameters()]
     known = {id(p) for p in (*teacher.encoder.vectors.parameters(), *new)}

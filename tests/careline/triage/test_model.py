@@ -13,7 +13,7 @@ import pytest
 
 from careline.triage import classify_batch
 from careline.triage.model import Model, Result, default_model, log_softmax
-from careline.triage.model_file import HEADS, SENTIMENTS, Artefact, Table, read, save, shipped
+from careline.triage.model_file import FREE, HEADS, SENTIMENTS, Artefact, Table, read, save, shipped
 from careline.triage.model_ngrams import NOWHERE, grams
 from careline.triage.model_signs import signs
 from careline.triage.model_text import TEXT_MAX, normalise
@@ -140,6 +140,18 @@ def test_a_batch_says_what_single_calls_say() -> None:
     texts = [" ".join(rng.choices(words, k=rng.randint(1, 30))) for _ in range(300)]
     batch = classify_batch(texts)
     assert all(same(classify_batch([t])[0], found) for t, found in zip(texts, batch, strict=True))
+
+
+def test_the_free_build_ships_too_and_knows_no_non_commercial_file() -> None:
+    free = Model(shipped(FREE))
+    assert free.version != default_model().version
+    assert set(free.trained_on) < set(default_model().trained_on)
+    complaint, thanks = free.classify(
+        ["@acme my order never came and nobody answers", "@acme thank you, great service!"]
+    )
+    assert complaint.needs_answer
+    assert (complaint.sentiment, thanks.sentiment) == ("negative", "positive")
+    assert complaint.needs_answer_score > thanks.needs_answer_score
 
 
 def test_nothing_in_is_nothing_out() -> None:
