@@ -10,7 +10,7 @@ import pytest
 from careline.domain.case import CaseStatus, ObligationStatus
 from careline.domain.decide import Decision, decide_overlooked
 from careline.domain.effects import Intent
-from careline.domain.policy import Policy
+from careline.domain.policy import Policy, Rule
 from careline.domain.steps import next_due
 from schemas import commands as c
 from schemas import events as e
@@ -160,3 +160,31 @@ def test_correcting_what_is_answered_teaches_and_opens_nothing(query: bool) -> N
     assert known.status is ObligationStatus.ANSWERED
     assert known.sentiment is Sentiment.NEGATIVE
     assert story.current.status is CaseStatus.ANSWERED
+
+
+def test_a_correction_at_the_last_moment_counts_and_leaves_the_line_of_a_live_case_alone() -> None:
+    story = Story()
+    assert found(story, a_mention("100"), not_after=story.now).line is not None
+    assert found(story, a_mention("101"), not_after=story.now).line is None
+    assert len(story.current.open_obligations) == 2
+
+
+def test_a_late_correction_is_refused_no_earlier_than_the_last_event() -> None:
+    story = Story()
+    story.hear(a_mention("100"))
+    story.now = START - 2 * HOUR
+    late = found(story, a_mention("101"), not_after=START - 3 * HOUR)
+    assert late.refusal is not None
+    assert late.refusal.at == story.current.last_event_at
+
+
+def test_what_a_person_finds_is_judged_by_the_rules_of_its_language() -> None:
+    german = Rule(
+        name="German",
+        languages=frozenset({"de"}),
+        targets={TargetKind.FIRST_RESPONSE: {Priority.P3: HOUR}},
+    )
+    story = Story(Policy(rules=(german,)))
+    found(story, a_mention())
+    (query,) = story.current.open_obligations
+    assert query.because.startswith("first response 1 h for P3 by rule German")
