@@ -23,6 +23,13 @@ def test_the_word_lists_can_be_chosen() -> None:
     assert isinstance(chosen_triager(TriageChoice(classifier="rules")), RuleTriager)
 
 
+def test_the_build_without_non_commercial_sources_ships_too() -> None:
+    found = chosen_triager(TriageChoice(artefact="free"))
+    assert isinstance(found, ModelTriager)
+    assert found.model != ModelTriager().model
+    assert found.triage("@acme my parcel is lost, where is it?").query
+
+
 def test_another_artefact_is_read_from_its_path(tmp_path: Path) -> None:
     file = tmp_path / "model.npz"
     file.write_bytes(shipped_bytes())
