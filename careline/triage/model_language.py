@@ -50,7 +50,9 @@ class Languages:
         known = identifier or LanguageIdentifier.from_model_file("data/model.npz.xz")
         # The tables are large: they are taken as they are, or made smaller, a part at a time.
         self._next = np.frombuffer(known.tk_nextmove, dtype=np.uint32)
+        self._next_one = memoryview(known.tk_nextmove)
         self._row = np.asarray(known.tk_row).astype(np.uint32) << np.uint32(8)
+        self._row_one = memoryview(self._row)  # type: ignore[arg-type] # numpy offers its memory
         self._feature = np.asarray(known.tk_output, dtype=np.int32)
         names = [_SAME.get(name, name) for name in known.nb_classes]
         kept = [n for n, name in enumerate(names) if len(name) == _ISO and name not in _RARE]
@@ -107,6 +109,8 @@ class Languages:
 
     def _walk(self, raw: list[bytes], longest: int) -> NDArray[np.int32]:
         """Return the feature that each byte of each text completes, or -1."""
+        if len(raw) == 1:
+            return self._walk_alone(raw[0], longest)
         padded = b"".join([text.ljust(longest, b"\0") for text in raw])
         letters = np.frombuffer(padded, dtype=np.uint8).reshape(len(raw), longest)
         columns = np.ascontiguousarray(letters.T).astype(np.uint32)
@@ -116,6 +120,16 @@ class Languages:
             state = self._next[self._row[state] + columns[number]]
             states[number] = state
         return self._feature[states]
+
+    def _walk_alone(self, text: bytes, longest: int) -> NDArray[np.int32]:
+        """Walk with one text: a plain loop, for a step of one is too small for numpy."""
+        following, rows = self._next_one, self._row_one
+        states, state = [], 0
+        for letter in text.ljust(longest, b"\0"):
+            state = following[rows[state] + letter]
+            states.append(state)
+        features: NDArray[np.int32] = self._feature[np.array(states)][:, None]
+        return features
 
 
 def _whole(table: NDArray[Any], kept: list[int]) -> tuple[NDArray[np.int16], np.float32]:

@@ -135,7 +135,12 @@ class SubwordTower:
 
     def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
         """Cut texts into piece ids; a text without any has one unknown piece."""
-        lines: list[list[int]] = self._subwords.encode(list(texts), num_threads=1)
+        lines: list[list[int]]
+        if len(texts) == 1:
+            # A list would start a thread, which takes longer than the text.
+            lines = [self._subwords.encode(texts[0])]
+        else:
+            lines = self._subwords.encode(list(texts), num_threads=1)
         return [line[:PIECES_MAX] or [0] for line in lines]
 
 

@@ -14,6 +14,7 @@ import pytest
 from careline.triage import classify_batch
 from careline.triage.model import Model, Result, default_model, log_softmax
 from careline.triage.model_file import FREE, HEADS, SENTIMENTS, Artefact, Table, read, save, shipped
+from careline.triage.model_language import languages
 from careline.triage.model_ngrams import NOWHERE, grams
 from careline.triage.model_signs import signs
 from careline.triage.model_text import TEXT_MAX, normalise
@@ -152,6 +153,18 @@ def test_the_free_build_ships_too_and_knows_no_non_commercial_file() -> None:
     assert complaint.needs_answer
     assert (complaint.sentiment, thanks.sentiment) == ("negative", "positive")
     assert complaint.needs_answer_score > thanks.needs_answer_score
+
+
+def test_a_text_alone_is_in_the_language_that_it_has_in_a_batch() -> None:
+    texts = [
+        "where is my parcel",
+        "d\u00f3nde est\u00e1 mi paquete, llevo dos semanas",
+        "",
+        "x",
+        "\u8377\u7269\u306f",
+    ]
+    known = languages()
+    assert [known.classify([text])[0] for text in texts] == known.classify(texts)
 
 
 def test_nothing_in_is_nothing_out() -> None:
