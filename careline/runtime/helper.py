@@ -76,10 +76,11 @@ class Helper:
         self._process = process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",
-            f"from {__name__} import serve; serve()",
+            # What can be imported here can be imported there.
+            f"import sys; sys.path[:] = sys.argv[1:]; from {__name__} import serve; serve()",
+            *sys.path,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
         try:
             async with asyncio.timeout(_START_S):
