@@ -73,16 +73,28 @@ def sentiment_grams(every: list[Row]) -> tuple[np.ndarray, np.ndarray, linear.Ra
 def fit_mix(
     dev: dict[str, list[Row]], table: Table, bias: np.ndarray, tower: Tower | None
 ) -> np.ndarray:
-    """Return how much each tower counts, so that UMSAB's val rows are likeliest: calibrated."""
-    rows = [row for name, each in dev.items() if name.startswith("umsab-val") for row in each]
-    texts = [row.text for row in rows]
-    truth = np.array([SENTIMENTS.index(row.label) for row in rows])
-    one = log_softmax(GramTower(table).feelings(texts) + bias)
-    two = np.zeros_like(one) if tower is None else log_softmax(SubwordTower(tower)(texts)[0])
+    """Return how much each tower counts, so that the rows held back are likeliest: calibrated.
+
+    UMSAB's val rows and the English ones weigh alike.
+    """
+    groups = [
+        [row for name, each in dev.items() if name.startswith(part) for row in each]
+        for part in ("umsab-val", "semeval")
+    ]
+    known = []
+    for rows in filter(None, groups):
+        texts = [row.text for row in rows]
+        truth = np.array([SENTIMENTS.index(row.label) for row in rows])
+        one = log_softmax(GramTower(table).feelings(texts) + bias)
+        two = np.zeros_like(one) if tower is None else log_softmax(SubwordTower(tower)(texts)[0])
+        known.append((truth, one, two))
 
     def loss(mix: np.ndarray) -> float:
-        logs = log_softmax((one * mix[0] + two * mix[1]).astype(np.float32))
-        return -float(logs[np.arange(len(truth)), truth].mean())
+        total = 0.0
+        for truth, one, two in known:
+            logs = log_softmax((one * mix[0] + two * mix[1]).astype(np.float32))
+            total -= float(logs[np.arange(len(truth)), truth].mean())
+        return total
 
     found = minimize(loss, np.array([0.5, 0.5]), method="Nelder-Mead")
     return np.maximum(found.x, 0).astype(np.float32)

@@ -22,7 +22,7 @@ from training.quantise import columns
 
 WIDTH: Final = 64
 HIDDEN: Final = 128
-EPOCHS: Final = 6
+EPOCHS: Final = 5
 BATCH: Final = 128
 SOFTNESS: Final = 1.5
 RATE: Final = 1e-3
