@@ -87,13 +87,13 @@ chaos-nightly: $(STAMP) ## the fault matrix at full length: some hours
 bench: $(STAMP) ## figures against Faust and Quix Streams, into bench/results.json (needs the real Kafka)
 	$(BIN)/python -m bench $(ARGS)
 
-.PHONY: bench-triage
-bench-triage: $(TRAINING)/.locked ## triage beside VADER and a tf-idf logistic, into bench/triage.json
-	$(TRAINING)/bin/python -m bench.triage $(ARGS)
-
 .PHONY: bench-deadlines
 bench-deadlines: $(STAMP) ## how late a step is among 100,000 deadlines, into bench/deadlines.json (needs the real Kafka)
 	$(BIN)/python -m bench.deadlines $(ARGS)
+
+.PHONY: bench-triage
+bench-triage: $(TRAINING)/.locked ## triage beside VADER and a tf-idf logistic, into bench/triage.json
+	$(TRAINING)/bin/python -m bench.triage $(ARGS)
 
 .PHONY: mutation
 mutation: $(MUTATION)/.locked ## small bugs in clock, ladder and case: how many the tests notice (ARGS="ladder steps")

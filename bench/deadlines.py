@@ -44,8 +44,8 @@ _DUE_NOW: Final = 20
 """Entries of each shard that a look finds due."""
 _LOOKS: Final = 160
 _ROUNDS: Final = 15
-_READY_S: Final = 60.0
-_AFTER_S: Final = 60.0
+_READY_S: Final = 180.0
+_AFTER_S: Final = 120.0
 _LEAD: Final = timedelta(seconds=8)
 """The cases that will fall due are written in this time."""
 _FAR: Final = timedelta(hours=6)
