@@ -46,8 +46,8 @@ _LOOKS: Final = 160
 _ROUNDS: Final = 15
 _READY_S: Final = 180.0
 _AFTER_S: Final = 120.0
-_LEAD: Final = timedelta(seconds=8)
-"""The cases that will fall due are written in this time."""
+_LEAD: Final = timedelta(seconds=20)
+"""The cases that will fall due are written in this time, or nothing is measured."""
 _FAR: Final = timedelta(hours=6)
 
 
@@ -80,16 +80,23 @@ async def lateness(plan: Plan, bootstrap: str, log: Path) -> dict[str, dict[str,
                 plan.live + number: begin + timedelta(seconds=rng.uniform(0, plan.seconds))
                 for number in range(plan.per_second * plan.seconds)
             }
-            await fill(live, steady)
+            await _written(live, steady, before=begin)
             late = await _fired(bootstrap, steady, worker)
             say(f"steady: {_figures(late)}")
             at = datetime.now(UTC) + _LEAD
             first = plan.live + len(steady)
             burst = dict.fromkeys(range(first, first + plan.burst), at)
-            await fill(live, burst)
+            await _written(live, burst, before=at)
             late_at_once = await _fired(bootstrap, burst, worker)
             say(f"at once: {_figures(late_at_once)}")
     return {"steady": _figures(late), "burst": _figures(late_at_once)}
+
+
+async def _written(live: Ledger, due: dict[int, datetime], *, before: datetime) -> None:
+    """Write cases ahead of time: one written too late would be late by our own doing."""
+    await fill(live, due)
+    if datetime.now(UTC) >= before:
+        raise RuntimeError("the machine is too busy: the cases were not written in time")
 
 
 async def _healthy(live: Ledger, worker: Subject) -> None:
