@@ -143,8 +143,11 @@ def serve() -> None:
                 body = pickle.dumps(answer, pickle.HIGHEST_PROTOCOL)
             except Exception as error:  # noqa: BLE001 - it belongs to the caller
                 body = pickle.dumps((False, type(error).__name__), pickle.HIGHEST_PROTOCOL)
-            answers.write(_LENGTH.pack(len(body)) + body)
-            answers.flush()
+            try:
+                answers.write(_LENGTH.pack(len(body)) + body)
+                answers.flush()
+            except BrokenPipeError:
+                os._exit(0)  # who asked is gone; nothing is left to write, or to say
 
 
 def _heard(asked: BinaryIO) -> Any:

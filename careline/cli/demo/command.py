@@ -123,9 +123,7 @@ async def _story(*, kafka: str, redis: str, keep: bool, say: story.Say) -> balan
         async with Probe(stage, executors=(f"x:{story.BRAND}",)) as probe:
             await _or_failure(stage, stream.ready(probe, cursors=len(story.SOURCES)))
             narrator = Narrator(say)
-            async with Chronicle(
-                stage.settings.kafka.brokers, on_event=narrator.tell
-            ) as chronicle:
+            async with Chronicle(stage.settings.kafka.brokers, on_event=narrator.tell) as chronicle:
                 say("✓ ready; see it at " + stage.sandbox["slack_url"])
                 say("")
                 narrator.name_people(*await story.names(stage.sandbox))
