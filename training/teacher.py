@@ -22,7 +22,7 @@ from training.lazy import LazyRows
 if TYPE_CHECKING:
     from pathlib import Path
 
-EPOCHS: Final = 1
+EPOCHS: Final = 2
 BATCH: Final = 64
 HIDDEN: Final = 256
 PIECES_DROPPED: Final = 0.05
