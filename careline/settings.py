@@ -62,6 +62,8 @@ class KafkaSettings(_Part):
     ssl_key_file: Path | None = None
     partitions: int = Field(default=DEFAULT_PARTITIONS, ge=1, le=1000)
     """Chosen once, before the first start: the partition is the shard."""
+    session_seconds: float = Field(default=10.0, ge=2, le=60)
+    """After so much silence a worker counts as dead, and its shards go to another."""
 
     @property
     def brokers(self) -> Brokers:

@@ -80,6 +80,7 @@ def worker_config(settings: Settings, config: CarelineConfig) -> WorkerConfig:
         policy=config.service_levels.policy(settings.kafka.partitions),
         triage=triage,
         development=settings.dev,
+        session_timeout=settings.kafka.session_seconds,
     )
 
 
