@@ -35,7 +35,7 @@ MENTIONS: Final = (
     ("mika", "en", "Just wanted to say thank you, the new app is lovely."),
     ("tom", "en", "Why is your shop in Leeds closed today? The door says open."),
     ("yuki", "ja", "アプリが起動しません。どうすればいいですか。"),
-    ("promo", "en", "<!channel> FREE phones, click now!!! http://example.com/win"),
+    ("promo", "en", "<!channel> is your refund still missing? We get it back: http://example.com/win"),
 )
 CUSTOMERS: Final = len(MENTIONS) + 2
 """Who wrote: those above, the direct message and the item that is no post."""
@@ -195,7 +195,7 @@ class Story:
         await self._until(e.ObligationsClosed, case, "the deletion to be heard")
 
     async def _spam(self) -> None:
-        """Ben closes what an advertiser wrote; its <!channel> has called nobody."""
+        """Ben closes what a swindler wrote; its <!channel> has called nobody."""
         case = await self._case_of("promo")
         await self._people.resolve("ben", case, "spam")
         await self._until(e.ObligationsClosed, case, "promo's case to be closed")
