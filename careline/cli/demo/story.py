@@ -35,7 +35,7 @@ MENTIONS: Final = (
     ("mika", "en", "Just wanted to say thank you, the new app is lovely."),
     ("tom", "en", "Why is your shop in Leeds closed today? The door says open."),
     ("yuki", "ja", "アプリが起動しません。どうすればいいですか。"),
-    ("promo", "en", "<!channel> is your refund still missing? We get it back: http://example.com/win"),
+    ("promo", "en", "<!channel> is your refund missing? We get it back: http://example.com/win"),
 )
 CUSTOMERS: Final = len(MENTIONS) + 2
 """Who wrote: those above, the direct message and the item that is no post."""
