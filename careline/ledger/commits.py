@@ -6,7 +6,7 @@ Promise: pure encoding; the order of the arguments is that of ``commit.lua`` and
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Final, assert_never
 
@@ -21,6 +21,7 @@ from careline.ledger.scripts import Arg
 from careline.ledger.store import to_ms
 
 NO_OFFSET: Final = -1
+_OF_AN_INTENT: Final = frozenset(each.name for each in fields(fx.Intent))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -177,8 +178,8 @@ def intent_raw(intent: fx.Intent) -> bytes:
 
 
 def intent_of(raw: bytes) -> fx.Intent:
-    """Return the intent of its JSON."""
-    found = orjson.loads(raw)
+    """Return the intent of its JSON; fields that only a newer version knows are left out."""
+    found = {name: value for name, value in orjson.loads(raw).items() if name in _OF_AN_INTENT}
     not_after = found["not_after"]
     if not_after is not None:
         found["not_after"] = datetime.fromisoformat(not_after)
