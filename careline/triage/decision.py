@@ -13,6 +13,7 @@ from careline.triage import words as reading
 from careline.triage.context import NO_CONTEXT
 from careline.triage.findings import Finder
 from careline.triage.floors import RANK, floors
+from careline.triage.protocol import Judge
 from careline.triage.topics import Topics
 from careline.triage.unheard import Unheard
 from schemas.triage import Triage, Urgency
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 REASONS_MAX: Final = 6
 
 
-class Decision:
+class Decision(Judge):
     """A triager with a rulebook around it; any number of threads may share one."""
 
     def __init__(self, triager: Triager, rulebook: Rulebook) -> None:
@@ -44,10 +45,6 @@ class Decision:
     def model(self) -> str:
         """The name and version of the triager."""
         return self._triager.model
-
-    def triage(self, text: str, context: Context | None = None) -> Triage:
-        """Judge one text by itself and by what is known beside it."""
-        return self.triage_batch([text], [context or NO_CONTEXT])[0]
 
     def triage_batch(
         self, texts: Sequence[str], contexts: Sequence[Context] | None = None

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from careline.triage.context import NO_CONTEXT
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -46,7 +48,7 @@ class Judge(Protocol):
 
     def triage(self, text: str, context: Context | None = None) -> Triage:
         """Judge one text."""
-        ...
+        return self.triage_batch([text], [context or NO_CONTEXT])[0]
 
     def triage_batch(
         self, texts: Sequence[str], contexts: Sequence[Context] | None = None

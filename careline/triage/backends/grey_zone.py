@@ -8,10 +8,13 @@ in private is not sent unless a setting says so; without an opinion in time the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from careline.triage.backends.asking import Asking
 from careline.triage.context import NO_CONTEXT
+from careline.triage.decision import REASONS_MAX
+from careline.triage.floors import RANK
+from careline.triage.protocol import Judge
 from schemas.triage import Triage, Urgency
 
 if TYPE_CHECKING:
@@ -19,13 +22,9 @@ if TYPE_CHECKING:
 
     from careline.triage.backends.endpoint import EndpointConfig, Opinion
     from careline.triage.context import Context
-    from careline.triage.protocol import Judge
-
-_RANK: Final = {urgency: rank for rank, urgency in enumerate(Urgency)}
-_REASONS_MAX: Final = 6
 
 
-class GreyZone:
+class GreyZone(Judge):
     """A decision with an endpoint behind it; for one caller at a time."""
 
     def __init__(self, judge: Judge, config: EndpointConfig) -> None:
@@ -38,10 +37,6 @@ class GreyZone:
     def model(self) -> str:
         """The name and version of what judges; a result that an opinion changed names both."""
         return self._judge.model
-
-    def triage(self, text: str, context: Context | None = None) -> Triage:
-        """Judge one text."""
-        return self.triage_batch([text], [context or NO_CONTEXT])[0]
 
     def triage_batch(
         self, texts: Sequence[str], contexts: Sequence[Context] | None = None
@@ -73,7 +68,7 @@ class GreyZone:
         name = self._config.model
         model = f"{triage.model}+{name}"
         if not opinion.needs_answer:
-            calm = _RANK[triage.urgency] < _RANK[Urgency.HIGH]
+            calm = RANK[triage.urgency] < RANK[Urgency.HIGH]
             if self._config.may_dismiss and triage.query and calm:
                 says = f"{name}: nobody waits for an answer"
                 return _changed(
@@ -82,8 +77,8 @@ class GreyZone:
             if triage.urgency is Urgency.CRITICAL:
                 return _changed(triage, f"{name}: sees no danger", model=model)
             return triage
-        urgency = max(triage.urgency, Urgency.NORMAL, key=_RANK.__getitem__)
-        wanted = min(opinion.urgency, Urgency.HIGH, key=_RANK.__getitem__)
+        urgency = max(triage.urgency, Urgency.NORMAL, key=RANK.__getitem__)
+        wanted = min(opinion.urgency, Urgency.HIGH, key=RANK.__getitem__)
         return _changed(
             triage,
             f"{name}: somebody waits for an answer",
@@ -91,10 +86,10 @@ class GreyZone:
             query=True,
             unsure=False,
             sentiment=opinion.sentiment,
-            urgency=max(urgency, wanted, key=_RANK.__getitem__),
+            urgency=max(urgency, wanted, key=RANK.__getitem__),
         )
 
 
 def _changed(triage: Triage, reason: str, **changes: Any) -> Triage:
-    reasons = (reason, *triage.reasons)[:_REASONS_MAX]
+    reasons = (reason, *triage.reasons)[:REASONS_MAX]
     return triage.model_copy(update=changes | {"reasons": reasons})
