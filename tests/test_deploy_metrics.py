@@ -108,7 +108,10 @@ def test_no_two_panels_stand_in_each_others_place() -> None:
         taken |= cells
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+@pytest.mark.skipif(
+    shutil.which("promtool") is None,
+    reason="no promtool on this machine: install your distribution's package prometheus",
+)
 def test_the_alarms_fire_when_they_should_and_only_then() -> None:
     for command in (
         ["promtool", "check", "rules", "careline.rules.yml"],
