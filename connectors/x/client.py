@@ -139,7 +139,7 @@ class XClient:
 
     def _note(self, method: str, head: dict[str, str]) -> None:
         left, reset = head.get("x-rate-limit-remaining", ""), head.get("x-rate-limit-reset", "")
-        if left.isdigit() and int(left) <= _NEARLY_NONE and reset.isdigit():
+        if left.isdecimal() and int(left) <= _NEARLY_NONE and reset.isdecimal():
             self._resting[method] = float(reset)
 
 

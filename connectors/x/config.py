@@ -40,9 +40,9 @@ class XConfig(BaseModel):
     """Between two readings while messages come."""
     poll_max_s: float = Field(default=60.0, gt=0)
     """Between two readings when it is quiet."""
-    dm_poll_min_s: float = Field(default=61.0, gt=0)
+    dm_poll_min_s: float = Field(default=65.0, gt=0)
     """X allows 15 readings of direct messages in 15 minutes."""
-    dm_poll_max_s: float = Field(default=90.0, gt=0)
+    dm_poll_max_s: float = Field(default=120.0, gt=0)
     sweep_every_s: float = Field(default=120.0, gt=0)
     """How often a reading looks behind the cursor again."""
     overlap_s: float = Field(default=120.0, ge=0)

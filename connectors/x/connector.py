@@ -99,7 +99,7 @@ class XConnector:
             me = (await self.client.call("get_me")).get("data") or {}
             self.user_id = self.user_id or str(me.get("id") or "")
             self.handle = self.handle or str(me.get("username") or "")
-        if not self.user_id.isdigit():
+        if not self.user_id.isdecimal():
             raise AccessDenied(
                 f"x: {self.account}: X does not say whose tokens these are",
                 hint="set user_id of the account in careline.yaml",

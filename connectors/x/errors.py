@@ -52,9 +52,9 @@ def wait_of(head: Head, now: float | None = None) -> float:
     """Return how long X asks to wait, by `Retry-After` or `x-rate-limit-reset`."""
     now = time.time() if now is None else now
     after, reset = head.get("Retry-After", ""), head.get("x-rate-limit-reset", "")
-    if after.isdigit():
+    if after.isdecimal():
         return min(float(after), WAIT_MAX_S)
-    if reset.isdigit():
+    if reset.isdecimal():
         return min(max(float(reset) - now, 0.0) + 1.0, WAIT_MAX_S)
     return DEFAULT_WAIT_S
 

@@ -7,6 +7,7 @@ nothing else. The first id of an edit history is the message's id for ever, in t
 from __future__ import annotations
 
 import json
+import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -44,7 +45,9 @@ MEDIA_FIELDS: Final = ["type", "url", "alt_text"]
 EXPANSIONS: Final = ["author_id", "referenced_tweets.id", "attachments.media_keys"]
 DM_FIELDS: Final = ["id", "text", "event_type", "created_at", "sender_id", "dm_conversation_id"]
 _KNOWN_EDITS: Final = 20_000
-_GARBAGE_DIGITS: Final = 16
+_ID: Final = re.compile(r"[0-9]{1,19}")
+_LARGEST: Final = 2**63 - 1
+"""Of an id on X. A cursor behind a larger one would pass over all that is yet to come."""
 
 Json = Mapping[str, Any]
 
@@ -105,9 +108,9 @@ def around(body: Json, *, account: str, user_id: str, heard_at: datetime, edits:
 
 
 def position_of(item: object) -> int | None:
-    """Return an item's place in the order of its source: its id."""
+    """Return an item's place in the order of its source: its id; None if that is none."""
     value = item.get("id") if isinstance(item, dict) else None
-    return int(value) if isinstance(value, str | int) and str(value).isdigit() else None
+    return int(value) if isinstance(value, str | int) and _is_id(str(value)) else None
 
 
 def garbage_of(item: object, reason: str) -> Garbage:
@@ -115,7 +118,8 @@ def garbage_of(item: object, reason: str) -> Garbage:
     value = json.dumps(item, ensure_ascii=True, sort_keys=True, default=str).encode()
     place = position_of(item)
     return Garbage(
-        position=str(place) if place is not None else revision_of(value.decode()),
+        # A digest may be all digits: it must not be taken for a place before the cursor.
+        position=str(place) if place is not None else f"no-id-{revision_of(value.decode())}",
         value=value,
         reason=reason,
     )
@@ -220,9 +224,13 @@ def message_of(item: object, known: Around, answers: str | None) -> Heard | None
 
 def _digits(item: Json, field_name: str) -> str:
     value = str(item[field_name])
-    if not value.isdigit():
+    if not _is_id(value):
         raise ValueError(field_name)
     return value
+
+
+def _is_id(text: str) -> bool:
+    return _ID.fullmatch(text) is not None and int(text) <= _LARGEST
 
 
 def _author(author_id: str, known: Around) -> AuthorRef:

@@ -211,7 +211,7 @@ def _unreported(garbage: list[Garbage], cursor: str) -> list[Garbage]:
     return [
         item
         for item in reversed(garbage)
-        if not item.position.isdigit() or int(item.position) > int(cursor)
+        if not item.position.isdecimal() or int(item.position) > int(cursor)
     ]
 
 

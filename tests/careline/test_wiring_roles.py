@@ -12,8 +12,10 @@ from careline import wiring
 from careline.cli.stage import ROLES, SECOND_PATH, WATCHING
 from careline.config import CarelineConfig, check_config
 from careline.runtime.errors import ConfigurationError
-from careline.settings import Settings, effective, load_settings
+from careline.settings import Settings, XSettings, effective, load_settings
 from careline.wiring_roles import auditor_config, notify_config
+from connectors.config import ConnectorsConfig
+from connectors.x.config import XConfig
 from streams.config import WORKERS, WorkerConfig
 
 SECRET = "whsec_" + "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"
@@ -112,3 +114,22 @@ def test_a_step_that_tells_nobody_is_refused(notify: str) -> None:
 def test_an_address_that_may_not_be_called_is_refused_with_the_file() -> None:
     with pytest.raises(ConfigurationError, match=r"notify\.webhooks\.pager: it must begin with"):
         a_config(notify={"webhooks": {"pager": "http://alerts.example/"}})
+
+
+def test_a_connector_reads_at_the_same_pace_whoever_makes_its_configuration() -> None:
+    keys = {"consumer_key": "k", "consumer_secret": "s"}
+    token = {"access_token": "t", "access_token_secret": "s"}
+    (wired,) = wiring.x_configs(settings(x=keys | token), a_config())
+    alone = XConfig(account="acme", bearer_token=SecretStr("b"))
+    paces = [name for name in XConfig.model_fields if name.endswith("_s")]
+    assert len(paces) > 5
+    assert {name: getattr(wired, name) for name in paces} == {
+        name: getattr(alone, name) for name in paces
+    }
+
+
+def test_a_reply_in_doubt_waits_as_long_whoever_makes_the_configuration() -> None:
+    x = XSettings()
+    alone = ConnectorsConfig(kafka_bootstrap="", redis_url="")
+    assert x.landing_seconds == alone.reply_landing_s
+    assert x.reply_unsettled_seconds == alone.reply_unsettled_s

@@ -114,6 +114,7 @@ async def test_a_refused_connection_is_unknown() -> None:
         ({"Retry-After": "7", "x-rate-limit-reset": "1030"}, 7.0),
         ({"x-rate-limit-reset": "9999999999"}, 86_400.0),
         ({"Retry-After": "soon"}, 60.0),
+        ({"Retry-After": "\u00b2", "x-rate-limit-reset": "\u00b3"}, 60.0),
         ({}, 60.0),
     ],
 )
