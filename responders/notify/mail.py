@@ -17,12 +17,15 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Final
 
+import structlog
+
 from careline.ledger.outcomes import Blocked, Done, NotDone, Refused, Report, Unknown
 from responders.notify.alerts import Alert
 from responders.notify.config import MAIL, MailSecurity, Smtp
 
 _AGAIN_S: Final = 30.0
 _PERMANENT: Final = 500
+_log = structlog.get_logger(__name__)
 
 
 def message_of(alert: Alert, smtp: Smtp, readers: Sequence[str], *, now: datetime) -> EmailMessage:
@@ -55,11 +58,13 @@ def _send(smtp: Smtp, message: EmailMessage, timeout: float) -> Report:
     except (smtplib.SMTPException, OSError) as error:
         return _not_connected(smtp, error)
     try:
-        client.send_message(message)
+        refused = client.send_message(message)
     except (smtplib.SMTPException, OSError) as error:
         return _not_taken(smtp, error)
     finally:
         _close(client)
+    if refused:
+        _log.warning("mail not taken for some readers", readers=len(refused), server=smtp.host)
     return Done(channel=MAIL, native_id=str(message["Message-ID"]))
 
 

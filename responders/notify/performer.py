@@ -52,7 +52,7 @@ class NotifyPerformer:
             return await self._call(effect, hooks, alert)
         if readers := self._config.readers_of(effect.notify):
             return await self._mail(alert, readers)
-        return Refused(f"{effect.notify}: nobody is configured under that name")
+        return Refused(f"{effect.notify}: nobody has that name under notify: in careline.yaml")
 
     async def lookup(self, effect: Intent, case: Case, *, since: datetime) -> Done | None:
         """Nothing can be searched: what is in doubt is told again under the same id."""

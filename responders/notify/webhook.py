@@ -67,6 +67,6 @@ def _report(name: str, key: str, status: int, retry_after: str) -> Report:
 
 
 def _seconds(retry_after: str) -> float:
-    if not retry_after.isdigit():
+    if not retry_after.isdecimal():
         return _RETRY_AFTER_S
     return min(float(retry_after), _RETRY_AFTER_MAX_S)

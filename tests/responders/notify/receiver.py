@@ -66,7 +66,7 @@ class Mailbox:
     mails: list[str] = field(default_factory=list)
     readers: list[str] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
-    """By command: another answer than yes; ``cut`` ends the connection instead."""
+    """By command, or ``RCPT address``: another answer than yes; ``cut`` ends the connection."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -82,7 +82,9 @@ class Mailbox:
             command = line.split(" ", maxsplit=1)[0].upper()
             said = self.answers.get(command, "354 go on" if command == "DATA" else "250 ok")
             if command == "RCPT":
-                self.readers.append(line.partition("<")[2].partition(">")[0])
+                reader_of = line.partition("<")[2].partition(">")[0]
+                self.readers.append(reader_of)
+                said = self.answers.get(f"RCPT {reader_of}", said)
             writer.write(f"{said}\r\n".encode())
             if command == "DATA" and said.startswith("354"):
                 self.mails.append((await reader.readuntil(b"\r\n.\r\n")).decode())

@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 from pydantic import SecretStr, ValidationError
+from structlog.testing import capture_logs
 
 from careline.domain.effects import NOTIFY, Intent
 from careline.domain.policy import Policy
@@ -121,6 +122,8 @@ async def test_a_webhook_is_signed_and_says_which_case(
         (404, {}, Blocked),
         (408, {}, Unknown),
         (429, {"Retry-After": "7"}, NotDone),
+        (429, {"Retry-After": "\u00b2"}, NotDone),
+        (429, {}, NotDone),
         (500, {}, Unknown),
     ],
 )
@@ -138,7 +141,7 @@ async def test_each_answer_has_its_class(
     assert receiver.asked == 1, "no redirect is followed, nothing is repeated here"
     assert "hunter2" not in str(report)
     if isinstance(report, NotDone):
-        assert report.retry_after == 7
+        assert report.retry_after == (7 if headers.get("Retry-After") == "7" else 30)
 
 
 async def test_a_receiver_that_hangs_is_in_doubt_and_one_that_is_gone_is_not(
@@ -203,6 +206,22 @@ async def test_each_answer_of_a_mail_server_has_its_class(
     assert isinstance(await told(session, config, "mail"), kind)
 
 
+async def test_a_reader_whom_the_server_refuses_is_logged_and_the_others_are_told(
+    session: aiohttp.ClientSession, mailbox: Mailbox
+) -> None:
+    mailbox.answers["RCPT boss@acme.example"] = "550 nobody"
+    readers = ("duty@acme.example", "boss@acme.example")
+    config = a_config(mail={"duty": readers}, smtp=a_server(mailbox))
+    with capture_logs() as logs:
+        report = await told(session, config, "mail")
+    assert isinstance(report, Done)
+    assert len(mailbox.mails) == 1
+    assert [(each["event"], each["readers"]) for each in logs] == [
+        ("mail not taken for some readers", 1)
+    ]
+    assert "boss" not in str(logs)
+
+
 async def test_a_mail_server_that_is_away_has_taken_nothing(
     session: aiohttp.ClientSession,
 ) -> None:
@@ -215,7 +234,7 @@ async def test_a_step_that_names_nobody_is_refused_with_a_reason(
     session: aiohttp.ClientSession,
 ) -> None:
     report = await told(session, a_config(), "webhook:pager")
-    assert report == Refused("webhook:pager: nobody is configured under that name")
+    assert report == Refused("webhook:pager: nobody has that name under notify: in careline.yaml")
 
 
 @pytest.mark.parametrize("visibility", ["public", "direct"])
