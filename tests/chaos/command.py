@@ -16,7 +16,8 @@ import random
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,10 @@ def main(args: Sequence[str]) -> int:
     parser.add_argument("--keep", action="store_true", help="keep the logs of all roles")
     parser.add_argument("--seed", type=int, default=_SEED)
     chosen = parser.parse_args(args)
+    if min(chosen.rounds, chosen.alerts, chosen.kills) < 1 or chosen.kills > chosen.alerts:
+        parser.error("--rounds and --kills are at least 1, and there are no more kills than alerts")
+    if not any(by_turns(chosen.only, real_kafka=chosen.kafka)):
+        parser.error(f"no broker of this kind can do {', '.join(chosen.only)}: try the other one")
     play = _alerts if chosen.what == "alerts" else _rounds
     document, closes = asyncio.run(play(chosen, random.Random(chosen.seed)))
     print(json.dumps(document, indent=2))
@@ -55,7 +60,10 @@ async def _rounds(chosen: argparse.Namespace, rng: random.Random) -> tuple[dict[
     played: list[rounds.Round] = []
     posted = 0
     while part := list(itertools.islice(left, _ROUNDS_A_STAND)):
-        async with a_stand(real_kafka=chosen.kafka, full=chosen.full, say=_tell) as stand:
+        async with (
+            a_stand(real_kafka=chosen.kafka, full=chosen.full, say=_tell) as stand,
+            _logs_of_a_failure(stand),
+        ):
             for number, fault in part:
                 one = await rounds.play(stand, number, fault, rng)
                 played.append(one)
@@ -99,7 +107,10 @@ def _tell_round(one: rounds.Round) -> None:
 
 
 async def _alerts(chosen: argparse.Namespace, rng: random.Random) -> tuple[dict[str, Any], bool]:
-    async with a_stand(real_kafka=chosen.kafka, full=chosen.full, answered=0.0, say=_tell) as stand:
+    async with (
+        a_stand(real_kafka=chosen.kafka, full=chosen.full, answered=0.0, say=_tell) as stand,
+        _logs_of_a_failure(stand),
+    ):
         found = await alerts.play(
             stand, alerts=chosen.alerts, kills=chosen.kills, rng=rng, say=_tell
         )
@@ -120,6 +131,16 @@ def _names(text: str) -> tuple[str, ...]:
         known = ", ".join(fault.name for fault in FAULTS)
         raise argparse.ArgumentTypeError(f"no such fault: {', '.join(unknown)}; there are {known}")
     return names
+
+
+@asynccontextmanager
+async def _logs_of_a_failure(stand: Stand) -> AsyncIterator[None]:
+    """Keep the logs of what broke off: the folder that they stand in goes with the stand."""
+    try:
+        yield
+    except Exception:
+        _keep(stand, wanted=True)
+        raise
 
 
 def _keep(stand: Stand, *, wanted: bool) -> None:

@@ -9,15 +9,14 @@ the first record that the ledger took in again.
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from careline.cli.demo.balance import Report
+from careline.cli.demo.balance import Report, share
 from careline.runtime.errors import CarelineError
 from careline.runtime.tasks import ended
 from tests.chaos.faults import Fault
@@ -109,14 +108,6 @@ def duplicates(report: Report) -> int:
 def broken(report: Report) -> list[str]:
     """Return the lines of a balance that do not hold."""
     return [line.says for line in report.lines if not line.holds] + report.problems
-
-
-def share(values: Iterable[float], part: float) -> float | None:
-    """Return the value that this part of them does not exceed."""
-    ordered = sorted(values)
-    if not ordered:
-        return None
-    return ordered[min(len(ordered) - 1, math.ceil(part * len(ordered)) - 1)]
 
 
 def summary(rounds: Sequence[Round]) -> dict[str, dict[str, Any]]:

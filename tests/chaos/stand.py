@@ -45,6 +45,7 @@ _COUNTS: Final = 12
 _STARTS: Final = 5
 _RAN_WELL_S: Final = 21.0
 """After so long the supervisor starts a role again at once, as it does where nothing is wrong."""
+_RUNS_WITHIN_S: Final = 300.0
 SETTINGS: Final[Mapping[str, str]] = {
     "CARELINE_LOG_LEVEL": "info",
     "CARELINE_X__POLL_MIN_SECONDS": "0.1",
@@ -94,8 +95,12 @@ class Stand:
         return pid
 
     async def running(self, role: str) -> None:
-        """Wait until a role has run long enough to be started again without a pause."""
-        while True:
+        """Wait until a role has run long enough to be started again without a pause.
+
+        Raises RetryableError: it does not stay up.
+        """
+        deadline = time.monotonic() + _RUNS_WITHIN_S
+        while time.monotonic() < deadline:
             pid = self.stage.supervisor.pids.get(role)
             now = time.monotonic()
             if pid is not None:
@@ -106,6 +111,7 @@ class Stand:
                 if now - since >= _RAN_WELL_S or self.stage.supervisor.starts[role] == 1:
                     return
             await asyncio.sleep(_LOOK_S)
+        raise RetryableError(f"{role} has not stayed up within {_RUNS_WITHIN_S:g} s")
 
     async def start_valkey(self) -> None:
         """Bring Valkey back, as a supervisor does: again, if the machine was too busy for it."""

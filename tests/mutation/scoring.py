@@ -6,7 +6,7 @@ Promise: only a mutant that a test noticed counts as noticed; one that no test r
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 NOTICED = frozenset({"killed", "timeout", "segfault", "caught by type check"})
@@ -46,6 +46,11 @@ def scores_of(lines: Iterable[str]) -> dict[str, Score]:
         else:
             score.missed.append(name)
     return dict(found)
+
+
+def enough(scores: Mapping[str, Score], modules: Iterable[str], *, floor: float) -> bool:
+    """Whether each module was measured, and so many of a hundred mutants of it were noticed."""
+    return all(module in scores and scores[module].share >= floor for module in modules)
 
 
 def together(scores: Iterable[Score]) -> Score:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mutation.scoring import Score, scores_of, together
+from tests.mutation.scoring import Score, enough, scores_of, together
 
 RESULTS = """
     careline.domain.ladder.x_climb__mutmut_1: killed
@@ -29,3 +29,11 @@ def test_score_is_of_a_hundred_and_full_where_there_is_nothing_to_miss() -> None
 def test_modules_count_together_by_their_mutants_not_by_their_shares() -> None:
     whole = together(scores_of(RESULTS.splitlines()).values())
     assert (whole.noticed, whole.total, whole.share) == (2, 4, 50.0)
+
+
+def test_a_module_that_was_not_measured_is_not_enough() -> None:
+    scores = scores_of(RESULTS.splitlines())
+    assert enough(scores, ["ladder"], floor=60.0)
+    assert not enough(scores, ["ladder"], floor=90.0)
+    assert not enough(scores, ["ladder", "renamed"], floor=60.0)
+    assert not enough({}, ["renamed"], floor=60.0)

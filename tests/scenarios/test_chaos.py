@@ -6,12 +6,16 @@ import json
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from careline.cli.demo.balance import share
+from tests.chaos import alerts
+from tests.chaos.command import main
 from tests.chaos.faults import FAULTS, by_turns
-from tests.chaos.rounds import Round, share, summary
+from tests.chaos.rounds import Round, summary
 
 ROOT = Path(__file__).parents[2]
 FEW = ("connector-kill", "valkey-tail-cut")
@@ -72,3 +76,38 @@ def test_shares_are_of_what_was_measured() -> None:
     assert (share(values, 0.5), share(values, 0.99), share([], 0.5)) == (50.0, 99.0, None)
     row = summary([a_round(n, card_s=16.0) for n in range(3)])["worker-kill"]
     assert row["goal_kept"] is False
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--rounds", "0"],
+        ["alerts", "--kills", "0"],
+        ["alerts", "--alerts", "3", "--kills", "4"],
+        ["--only", "broker-freeze"],
+        ["--only", "no-such-fault"],
+    ],
+)
+def test_a_run_that_could_show_nothing_is_refused(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    assert "error:" in capsys.readouterr().err
+
+
+def test_alerts_that_met_no_misbehaviour_prove_nothing() -> None:
+    found = alerts.Outcome(
+        alerts=9,
+        kills=3,
+        faults=7,
+        lost=0,
+        duplicates=0,
+        copies_removed=1,
+        seconds=9.0,
+        problems=[],
+    )
+    assert found.closes
+    assert not replace(found, faults=0).closes
+    assert not replace(found, lost=1).closes

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -66,11 +66,11 @@ async def count(probe: Probe, summary: Json, fed: Fed, *, seconds: float) -> Rep
     slack = summary["slack"]
     cards: Mapping[str, float] = slack["accepted_at"]
     opened = await _patiently(lambda: _opened(probe))
-    waits = sorted(
+    waits = [
         (cards[card_effect(case)] - heard.timestamp()) * 1000
         for case, heard in opened.items()
         if heard is not None and card_effect(case) in cards
-    )
+    ]
     report = Report()
     report.figures = {
         "heard": audited.heard,
@@ -90,8 +90,8 @@ async def count(probe: Probe, summary: Json, fed: Fed, *, seconds: float) -> Rep
         "replies": summary["x"]["replies"] + summary["x"]["dms"],
         "replies_twice": len(summary["x"]["replied_twice"]),
         "seconds": round(seconds, 1),
-        "p50_ms": _share(waits, 0.5),
-        "p99_ms": _share(waits, 0.99),
+        "p50_ms": _rounded(share(waits, 0.5)),
+        "p99_ms": _rounded(share(waits, 0.99)),
     }
     missing = [case for case in opened if card_effect(case) not in cards]
     report.lines = _lines(audited, report.figures, fed, slack, without_card=len(missing))
@@ -184,8 +184,13 @@ async def _patiently(count: Callable[[], Awaitable[T]]) -> T:
     return await count()
 
 
-def _share(ordered: list[float], share: float) -> float | None:
-    """Return the value below which this share of them lies."""
+def share(values: Iterable[float], part: float) -> float | None:
+    """Return the value that this part of them does not exceed; None if there are none."""
+    ordered = sorted(values)
     if not ordered:
         return None
-    return round(ordered[min(len(ordered) - 1, math.ceil(share * len(ordered)) - 1)], 1)
+    return ordered[min(len(ordered) - 1, math.ceil(part * len(ordered)) - 1)]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)

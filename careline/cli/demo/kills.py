@@ -34,7 +34,7 @@ def read_kills(wanted: Sequence[str], *, seed: int) -> list[Kill]:
     kills: list[Kill] = []
     for each in wanted:
         victim, _, number = each.partition(":")
-        if victim not in VICTIMS or not (number or "1").isdigit():
+        if victim not in VICTIMS or not (number or "1").isdecimal():
             raise ConfigurationError(
                 f"--kill {each!r} names nobody", hint=f"use NAME:TIMES with {', '.join(VICTIMS)}"
             )
