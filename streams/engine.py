@@ -71,7 +71,7 @@ class Engine(mode.Service):  # type: ignore[misc]
         )
         self._reader = LogReader(config.bootstrap, client_id="careline-worker")
         self._ledger = Ledger(self._redis, partitions=config.partitions)
-        quarantine = Quarantine(self._producer, config.partitions)
+        quarantine = self._quarantine = Quarantine(self._producer, config.partitions)
         self._triage = TriageStage(
             decision,
             self._producer,
@@ -114,6 +114,8 @@ class Engine(mode.Service):  # type: ignore[misc]
         self._bodies = self._register(app)
         self._watchdog = Watchdog(app, self._bodies, self._shards, config=config)
         self._tasks: list[asyncio.Task[None]] = []
+        self._told: set[tuple[str, int, int]] = set()
+        app.skipped = self._skipped
         app.on_partitions_assigned.connect(self._on_assigned)
         app.on_partitions_revoked.connect(self._on_revoked)
 
@@ -188,6 +190,17 @@ class Engine(mode.Service):  # type: ignore[misc]
     async def _on_revoked(self, _app: Any, revoked: Iterable[Any], **_: Any) -> None:
         gone = {each.partition for each in revoked}
         self._shards.own(self._shards.owned - gone)
+
+    # -- damage -----------------------------------------------------------------------------------
+
+    async def _skipped(self, topic: str, partition: int, offset: int) -> range:
+        """Return what a person has had skipped from there on; nothing: somebody has to look."""
+        found = await self._reader.skips.run(topic, partition, offset)
+        if not found and (topic, partition, offset) not in self._told:
+            position = f"{partition}:{offset}"
+            await self._quarantine.tell(source=topic, position=position, reason="damaged")
+            self._told.add((topic, partition, offset))
+        return found
 
     # -- seams to the ledger ----------------------------------------------------------------------
 

@@ -2,8 +2,9 @@
 
 Promises: a record of `mentions.received.v1` becomes exactly one of `mentions.triaged.v1` in the
 same partition, with its offset in the header ``sourceoffset``; what nobody can read becomes a dead
-letter, an operations case and a `RecordSkipped` in its place. A triager that fails or hangs costs
-its mention the triage, never the mention: it goes on as failed, which is treated as urgent.
+letter, an operations case and a `RecordSkipped` in its place; what a person had skipped is all that
+already but the last. A triager that fails or hangs costs its mention the triage, never the mention:
+it goes on as failed, which is treated as urgent.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from careline.domain.policy import Vips
 from careline.ledger.items import Remembered
 from careline.runtime.helper import Helper, Raised
 from careline.runtime.kafka import Producer, Record
+from careline.runtime.skips import SKIPPED
 from careline.triage.context import NO_CONTEXT, Context
 from careline.triage.protocol import Judge
 from schemas.envelope import Packed, Unreadable, pack, pack_json, unpack
@@ -113,7 +115,8 @@ class TriageStage:
         """Return the triaged record of each received one; what is unreadable is quarantined."""
         readings = [self._read(record) for record in records]
         await self._judge([each for each in readings if each.text is not None])
-        await self._report([each for each in readings if each.reason])
+        # What was skipped is a dead letter already: it was one before anybody passed over it.
+        await self._report([x for x in readings if x.reason and not x.record.is_stand_in])
         return [self._packed(each) for each in readings]
 
     async def refuse(self, record: Record, reason: str) -> None:
@@ -134,6 +137,8 @@ class TriageStage:
         await self._helper.close()
 
     def _read(self, record: Record) -> _Reading:
+        if record.is_stand_in:
+            return _Reading(record, reason=SKIPPED)
         try:
             heard = unpack(HEARD, record.value)
             reason = self._fault(record, heard)

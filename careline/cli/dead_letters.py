@@ -173,6 +173,8 @@ def _short(letter: Letter) -> dict[str, Any]:
         "handler": letter.handler,
         "bytes": len(letter.value),
         "spool": letter.spool,
+        "by": letter.by,
+        "because": letter.because,
         "redriven": letter.redriven,
     }
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import typer
 
 from careline import wiring
-from careline.cli import output
+from careline.cli import output, skipping
 from careline.runtime import topics_admin
 from careline.settings import Settings, load_settings
 from schemas.topics import TOPICS
@@ -16,6 +16,7 @@ from schemas.topics import TOPICS
 app = typer.Typer(
     no_args_is_help=True, help="The Kafka topics: what should be there, what is, and making it so."
 )
+app.command("skip")(skipping.skip)
 
 
 @app.command("list")

@@ -116,11 +116,20 @@ def read_items(
     partitions: int,
     remembered: Remembered | None = None,
 ) -> list[Item]:
-    """Return the items of a batch, one for each record and in its order."""
-    if topic == CASES_COMMANDS.name:
-        return [_command(record, shard, partitions) for record in records]
+    """Return the items of a batch, one for each record and in its order.
+
+    What stands for a skipped record is settled: its dead letter was there before it.
+    """
     known = remembered or Remembered()
-    return [_triaged(record, shard, partitions, known) for record in records]
+    items = []
+    for record in records:
+        if record.is_stand_in:
+            items.append(Item(record=record))
+        elif topic == CASES_COMMANDS.name:
+            items.append(_command(record, shard, partitions))
+        else:
+            items.append(_triaged(record, shard, partitions, known))
+    return items
 
 
 def _triaged(record: Record, shard: int, partitions: int, known: Remembered) -> Item:

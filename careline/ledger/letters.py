@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
+from careline.ledger.quarantine import SKIPPED_BECAUSE, SKIPPED_BY
 from careline.runtime.errors import PermanentError
 from careline.runtime.kafka import LogReader, Producer, Record
 from schemas.commands import COMMAND
@@ -64,6 +65,10 @@ class Letter:
     value: bytes
     spool: str = ""
     """The file that holds it, where it was too large for a record."""
+    by: str = ""
+    """Who had it skipped, and"""
+    because: str = ""
+    """why, if somebody did."""
     redriven: list[str] = field(default_factory=list)
     """Each time it was put back: when, and to which offset."""
 
@@ -71,7 +76,7 @@ class Letter:
     def partition(self) -> int | None:
         """The partition that it came from, if it came from a topic of ours."""
         number, _, offset = self.position.partition(":")
-        known = self.topic in _READERS and number.isdigit() and offset.isdigit()
+        known = self.topic in _READERS and number.isdecimal() and offset.isdecimal()
         return int(number) if known else None
 
 
@@ -122,6 +127,8 @@ def _letter(name: str, record: Record, facts: dict[str, str]) -> Letter:
         at=datetime.fromtimestamp(max(record.timestamp_ms, 0) / 1000, UTC),
         value=record.value or b"",
         spool=facts.get("spool", ""),
+        by=facts.get(SKIPPED_BY, ""),
+        because=facts.get(SKIPPED_BECAUSE, ""),
     )
 
 

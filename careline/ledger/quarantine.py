@@ -2,7 +2,8 @@
 
 Promises: `report` returns only when both the dead letter and the command that puts it into an
 operations case are acknowledged, so the caller may move on. Repeating a report is harmless: the
-command has the same id.
+command has the same id. Of a record that a person has skipped the letter comes last, because it is
+what readers pass over the record for.
 """
 
 from __future__ import annotations
@@ -18,12 +19,17 @@ from typing import Final
 from careline.domain.operations import operations_case, operations_shard
 from careline.runtime.clock import Clock, SystemClock
 from careline.runtime.kafka import Producer
+from careline.runtime.skips import SKIPPED
 from schemas.commands import Actor, ActorKind, ReportUnreadable
 from schemas.envelope import Packed, pack
 from schemas.identity import NAMESPACE
 from schemas.topics import CASES_COMMANDS, DEAD_LETTERS
 
 LARGEST_LETTER: Final = 256 * 1024
+_SKIPPER: Final = "careline topics skip"
+SKIPPED_BY: Final = "skipped-by"
+SKIPPED_BECAUSE: Final = "skipped-because"
+"""Headers of the letter of a record that a person has skipped."""
 _REPORTER: Final = Actor(kind=ActorKind.EXECUTOR, id="quarantine")
 
 
@@ -51,29 +57,32 @@ class Quarantine:
 
         Raises ``Unavailable``: neither may be taken as done, report again.
         """
-        headers = {
-            "ce_id": str(uuid.uuid5(NAMESPACE, f"dead-letter|{source}|{position}")),
-            "reason": reason,
-            "topic": source,
-            "position": position,
-            "handler": handler,
-        }
-        partition, _, offset = position.partition(":")
-        if partition.isdigit() and offset.isdigit():
-            headers |= {"partition": partition, "offset": offset}
-        if len(value) > LARGEST_LETTER:
-            headers["spool"] = str(await asyncio.to_thread(self._keep, value))
-            value = b""
-        letter = Packed(
-            key=f"{source}:{position}".encode(),
-            value=value,
-            headers=[(name, found.encode()) for name, found in headers.items()],
+        letter = await self._letter(source, position, value, reason, handler)
+        await self._producer.send(
+            DEAD_LETTERS.name, zlib.crc32(letter.key) % self._partitions, letter
         )
-        to = zlib.crc32(letter.key) % self._partitions
-        await self._producer.send(DEAD_LETTERS.name, to, letter)
         await self.tell(source=source, position=position, reason=reason)
 
-    async def tell(self, *, source: str, position: str, reason: str) -> None:
+    async def skip(
+        self, *, topic: str, partition: int, offset: int, value: bytes, by: Actor, because: str
+    ) -> None:
+        """Let every reader pass over a record; ``value`` is what can still be made out of it.
+
+        First the case in front of a person, then the letter, in the partition of the same number,
+        where readers look for it. Raises ``Unavailable``: it may not be skipped yet, ask again.
+        """
+        position = f"{partition}:{offset}"
+        who = by.name or by.id
+        await self.tell(
+            source=topic, position=position, reason=f"{SKIPPED} by {who}: {because}", actor=by
+        )
+        letter = await self._letter(topic, position, value, SKIPPED, _SKIPPER)
+        letter.headers.extend([(SKIPPED_BY, who.encode()), (SKIPPED_BECAUSE, because.encode())])
+        await self._producer.send(DEAD_LETTERS.name, partition, letter)
+
+    async def tell(
+        self, *, source: str, position: str, reason: str, actor: Actor = _REPORTER
+    ) -> None:
         """Tell a person of something that leaves no bytes; once for each position and reason.
 
         Raises ``Unavailable``: tell again.
@@ -85,7 +94,7 @@ class Quarantine:
             command_id=str(uuid.uuid5(NAMESPACE, f"unreadable|{source}|{position}|{reason}")),
             case_id=case_id,
             issued_at=now,
-            actor=_REPORTER,
+            actor=actor,
             reason=reason,
             source=source,
             position=position,
@@ -102,6 +111,28 @@ class Quarantine:
         )
         shard = operations_shard(source, reason, hour, partitions=self._partitions)
         await self._producer.send(CASES_COMMANDS.name, shard, packed)
+
+    async def _letter(
+        self, source: str, position: str, value: bytes, reason: str, handler: str
+    ) -> Packed:
+        headers = {
+            "ce_id": str(uuid.uuid5(NAMESPACE, f"dead-letter|{source}|{position}")),
+            "reason": reason,
+            "topic": source,
+            "position": position,
+            "handler": handler,
+        }
+        partition, _, offset = position.partition(":")
+        if partition.isdigit() and offset.isdigit():
+            headers |= {"partition": partition, "offset": offset}
+        if len(value) > LARGEST_LETTER:
+            headers["spool"] = str(await asyncio.to_thread(self._keep, value))
+            value = b""
+        return Packed(
+            key=f"{source}:{position}".encode(),
+            value=value,
+            headers=[(name, found.encode()) for name, found in headers.items()],
+        )
 
     def _keep(self, value: bytes) -> Path:
         self._spool.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,8 +1,9 @@
 """Kafka as the rest of careline sees it: one safe producer, a reader of the log, a group's reader.
 
 Promises: readers hand over plain `Record` values in batches, in order within a partition; nothing
-here knows a case, decodes a body or retries on its own. aiokafka has no types: it is wrapped here
-and in `kafka_producer`, once.
+here knows a case, decodes a body or retries on its own. What is damaged on the broker is never
+passed over, unless a person has had it skipped: then stand-ins are in its place. aiokafka has no
+types: it is wrapped here and in `kafka_producer`, once.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -19,13 +19,23 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from careline.runtime.brokers import Where, client_options
 from careline.runtime.errors import ConfigurationError, RetryableError
-from careline.runtime.kafka_errors import RecordsGone, Unavailable, translated
+from careline.runtime.kafka_errors import Damaged, RecordsGone, Unavailable, translated
 from careline.runtime.kafka_producer import Producer
+from careline.runtime.records import Record, stand_ins
+from careline.runtime.skips import Skips
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-__all__ = ["GroupReader", "LogReader", "Producer", "Record", "RecordsGone", "Unavailable"]
+__all__ = [
+    "Damaged",
+    "GroupReader",
+    "LogReader",
+    "Producer",
+    "Record",
+    "RecordsGone",
+    "Unavailable",
+]
 
 SESSION_TIMEOUT_MS: Final = 10_000
 HEARTBEAT_MS: Final = 2_000
@@ -37,23 +47,12 @@ _FETCH_WAIT_MS: Final = 100
 _GATHER_MS: Final = 250
 _GATHER_BYTES: Final = 256 * 1024
 _READ_TIMEOUT_S: Final = 30.0
+_SINGLY: Final = 500
+"""Records that are taken one by one, before damage, until they are handed over."""
 _COMMIT_EVERY_S: Final = 1.0
 _LAST_COMMIT_S: Final = 2.0
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """One record as it stands in a topic."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
-    timestamp_ms: int
 
 
 class LogReader:
@@ -63,10 +62,12 @@ class LogReader:
         """Remember how to connect."""
         self._options = client_options(bootstrap, client_id=client_id)
         self._offsets: AIOKafkaConsumer | None = None
+        self.skips = Skips(self)
+        """What may be passed over where it cannot be read."""
 
     async def start(self) -> None:
         """Connect. Raises ``Unavailable``."""
-        self._offsets = await _started(
+        self._offsets = await started(
             AIOKafkaConsumer(group_id=None, enable_auto_commit=False, **self._options)
         )
 
@@ -107,12 +108,13 @@ class LogReader:
     ) -> AsyncIterator[list[Record]]:
         """Yield the records from ``start`` to before ``end``, in batches and in order.
 
-        Raises ``RecordsGone`` if the log has no such offset, ``Unavailable`` after 30 s of nothing.
+        Raises ``RecordsGone`` if the log has no such offset, ``Damaged`` where the broker serves
+        what is no record and nobody has had it skipped, ``Unavailable`` after 30 s of nothing.
         """
         if start >= end:
             return
         where = TopicPartition(topic, partition)
-        consumer = await _started(
+        consumer = await started(
             AIOKafkaConsumer(
                 group_id=None,
                 enable_auto_commit=False,
@@ -126,15 +128,35 @@ class LogReader:
             consumer.seek(where, start)
             position = start
             while position < end:
-                with translated(topic, partition):
-                    async with asyncio.timeout(_READ_TIMEOUT_S):
-                        batch = await _some(consumer, where)
-                records = [_record(one) for one in batch if one.offset < end]
+                batch = await self._batch(consumer, where, position)
+                records = [one for one in batch if one.offset < end]
                 position = batch[-1].offset + 1
                 if records:
                     yield records
         finally:
             await consumer.stop()
+
+    async def _batch(
+        self, consumer: AIOKafkaConsumer, where: TopicPartition, position: int
+    ) -> list[Record]:
+        """Return what comes next: records, or stand-ins for what a person has had skipped."""
+        good: list[Record] = []
+        failed: Unavailable | None
+        try:
+            return await _some(consumer, where)
+        except Damaged:
+            # What was good in the same answer of the broker is not handed out together with it.
+            consumer.seek(where, position)
+            good, failed = await _singly(consumer, where)
+        except Unavailable as error:
+            failed = error
+        if good or failed is None:
+            return good
+        skipped = await self.skips.run(where.topic, where.partition, position)
+        if not skipped:
+            raise failed
+        consumer.seek(where, skipped.stop)
+        return stand_ins(where.topic, where.partition, skipped)
 
     @property
     def _connected(self) -> AIOKafkaConsumer:
@@ -170,7 +192,7 @@ class GroupReader:
 
     async def start(self) -> None:
         """Join the group. Raises ``Unavailable``."""
-        self._consumer = await _started(
+        self._consumer = await started(
             AIOKafkaConsumer(
                 self._topic,
                 group_id=self._group,
@@ -236,7 +258,8 @@ class GroupReader:
             _log.info("commit after a rebalance left to the new owner", topic=self._topic)
 
 
-async def _started(consumer: AIOKafkaConsumer) -> AIOKafkaConsumer:
+async def started(consumer: AIOKafkaConsumer) -> AIOKafkaConsumer:
+    """Return the consumer, connected. Raises ``Unavailable``."""
     try:
         await consumer.start()
     except BaseException as error:
@@ -247,13 +270,33 @@ async def _started(consumer: AIOKafkaConsumer) -> AIOKafkaConsumer:
     return consumer
 
 
-async def _some(consumer: AIOKafkaConsumer, where: TopicPartition) -> list[ConsumerRecord]:
-    while True:
-        found: dict[TopicPartition, list[ConsumerRecord]] = await consumer.getmany(
-            where, timeout_ms=_POLL_MS
-        )
-        if found.get(where):
-            return found[where]
+async def _some(
+    consumer: AIOKafkaConsumer, where: TopicPartition, *, most: int | None = None
+) -> list[Record]:
+    """Return the next records. Raises ``Damaged``, ``Unavailable`` after 30 s of nothing."""
+    with translated(where.topic, where.partition):
+        async with asyncio.timeout(_READ_TIMEOUT_S):
+            while True:
+                found: dict[TopicPartition, list[ConsumerRecord]] = await consumer.getmany(
+                    where, timeout_ms=_POLL_MS, max_records=most
+                )
+                if found.get(where):
+                    return [_record(one) for one in found[where]]
+
+
+async def _singly(
+    consumer: AIOKafkaConsumer, where: TopicPartition
+) -> tuple[list[Record], Unavailable | None]:
+    """Return the records before the next damage, and what ended them, if anything has."""
+    good: list[Record] = []
+    while len(good) < _SINGLY:
+        try:
+            good += await _some(consumer, where, most=1)
+        except Unavailable as error:
+            if good:  # a length that cannot be moves the client on by one
+                consumer.seek(where, good[-1].offset + 1)
+            return good, error
+    return good, None
 
 
 def _record(one: ConsumerRecord) -> Record:

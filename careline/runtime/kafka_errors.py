@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiokafka.errors import (
     CommitFailedError,
+    CorruptRecordException,
     IllegalStateError,
     KafkaError,
     MessageSizeTooLargeError,
@@ -25,11 +26,24 @@ from careline.runtime.errors import ConfigurationError, PermanentError, Retryabl
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TOO_LARGE: Final = (MessageSizeTooLargeError, RecordTooLargeError, RecordListTooLargeError)
+DAMAGED: Final = (CorruptRecordException, RecordTooLargeError)
+"""What reading raises where the bytes are no records: a wrong sum, or a length that cannot be."""
+TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
 class Unavailable(RetryableError):
     """Kafka did not answer in time or not clearly: what was asked may or may not have happened."""
+
+
+class Damaged(Unavailable):
+    """The broker serves bytes that are no records: another replica may, or a person skips them."""
+
+    def __init__(self, topic: str, partition: int) -> None:
+        """Say where, and what a person can do."""
+        super().__init__(
+            f"{topic}[{partition}]: a batch is damaged on the broker",
+            hint="let another replica serve it; if there is none: careline topics skip",
+        )
 
 
 class RecordsGone(PermanentError):
@@ -44,6 +58,8 @@ def translated(topic: str, partition: int = -1) -> Iterator[None]:
         yield
     except (CommitFailedError, IllegalStateError):
         raise
+    except DAMAGED as error:
+        raise Damaged(topic, partition) from error
     except OffsetOutOfRangeError as error:
         raise RecordsGone(f"{where}: the offset asked for is not in the log") from error
     except TOO_LARGE as error:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from careline.domain.policy import Vips
 from careline.runtime.kafka import Producer, Record
+from careline.runtime.records import stand_ins
 from careline.triage.choice import TriageChoice, chosen_decision
-from schemas.envelope import pack
+from schemas.envelope import header, pack
 from schemas.identity import shard_of
 from schemas.mentions import AuthorRef, BrandPosted, ConversationRef, HeardRecord, MentionReceived
 from schemas.topics import MENTIONS_RECEIVED
@@ -174,3 +175,15 @@ async def test_what_cannot_be_read_keeps_its_place_and_counts_as_no_contact() ->
     assert isinstance(last, MentionTriaged)
     assert last.triage is not None
     assert last.triage.priority is Priority.P2
+
+
+async def test_what_a_person_has_skipped_keeps_its_place_and_is_not_reported_again() -> None:
+    noted = Noted()
+    async with stage(partial(chosen_decision, WORD_LISTS), quarantine=noted) as made:
+        before, _, behind = records(heard("m1", "why?"), b"", heard("m2", "why?"))
+        packed = await made.triaged([before, *stand_ins(MENTIONS_RECEIVED.name, 0, [1]), behind])
+    found = [TRIAGED.validate_json(each.value) for each in packed]
+    assert isinstance(found[1], RecordSkipped)
+    assert (found[1].reason, found[1].offset) == ("skipped", 1)
+    assert [header(each.headers, "sourceoffset") for each in packed] == ["0", "1", "2"]
+    assert noted.reasons == []

@@ -19,7 +19,8 @@ ops_channel: ops
 """
 COMMANDS = ("demo", "up", "run", "replay", "erase", "doctor", "version")
 VERBS = (
-    *("topics list", "topics diff", "topics apply", "ledger audit", "ledger rebuild"),
+    *("topics list", "topics diff", "topics apply", "topics skip"),
+    *("ledger audit", "ledger rebuild"),
     *("case list", "case show", "case claim", "case release", "case reply", "case resolve"),
     *("case escalate", "case snooze", "case correct"),
     *("triage eval", "triage explain", "triage stats", "triage refit"),
@@ -71,6 +72,36 @@ def test_the_topics_are_listed_without_a_broker(tmp_path: Path) -> None:
     assert "cases.events.v1" in {entry["name"] for entry in ran.json}
 
 
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"topic": "cases.events.v1"}, "cases.events.v1 cannot be skipped: cases are made from it"),
+        ({"topic": "mentions.v9"}, "no topic mentions.v9"),
+        ({"partition": "99"}, "there is no partition 99"),
+        ({"to": "3"}, "--from 17 --to 3 is no range"),
+        ({"reason": " "}, "--reason is to be one line"),
+        ({"as": " "}, "--as is empty"),
+    ],
+    ids=str,
+)
+def test_a_skip_that_makes_no_sense_is_refused_without_a_broker(
+    changed: dict[str, str],
+    says: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = {"topic": "mentions.received.v1", "partition": "3", "to": "19"}
+    asked |= {"reason": "disk", "as": "ana"} | changed
+    monkeypatch.chdir(folder)
+    words = ("--to", asked["to"], "--reason", asked["reason"], "--as", asked["as"])
+    with pytest.raises(SystemExit) as end:
+        main(["topics", "skip", asked["topic"], asked["partition"], "--from", "17", *words])
+    assert end.value.code == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert says in line
+
+
 def test_an_unknown_command_says_where_to_look(tmp_path: Path) -> None:
     ran = careline("cases", cwd=tmp_path)
     assert ran.code == 2
@@ -82,6 +113,12 @@ def test_an_unknown_option_says_where_to_look(tmp_path: Path) -> None:
     ran = careline("topics", "diff", "--jsno", cwd=tmp_path)
     assert ran.code == 2
     assert "careline topics --help" in ran.error
+
+
+def test_a_scratch_without_verify_is_refused_before_anything_is_rebuilt(tmp_path: Path) -> None:
+    ran = careline("ledger", "rebuild", "--scratch", "redis://127.0.0.1:1/0", cwd=tmp_path)
+    assert ran.code == 2
+    assert "--scratch is for --verify alone" in ran.error
 
 
 def test_an_unknown_role_names_the_roles(folder: Path) -> None:

@@ -13,6 +13,7 @@ from careline.ledger.fence import Fenced, InputGap
 from careline.ledger.store import key
 from careline.runtime.embedded_valkey import EmbeddedValkey
 from careline.runtime.kafka import Record
+from careline.runtime.records import stand_ins
 from schemas import commands as c
 from schemas.events import LOG, CommandRefused, Refusal
 from schemas.identity import shard_of
@@ -323,6 +324,36 @@ async def test_a_batch_past_the_input_is_refused_and_names_where_to_go_on(
     with pytest.raises(InputGap):
         await world.applier.apply(TRIAGED, {shard: [records[0], records[2]]})
     assert await world.cases() == {}
+
+
+async def test_a_hole_is_taken_for_settled_only_where_a_person_has_skipped_it(
+    world: LedgerWorld,
+) -> None:
+    shard = await world.hear(a_mention("100"))
+    for n in range(101, 105):
+        await world.hear(a_mention(str(n), root="100"))
+    records = await world.unread(TRIAGED, shard)
+    skipped = stand_ins(TRIAGED, shard, [1, 2])
+    with pytest.raises(InputGap):
+        await world.applier.apply(TRIAGED, {shard: [records[0], skipped[0], records[3]]})
+    with pytest.raises(InputGap):
+        await world.applier.apply(TRIAGED, {shard: skipped})
+    asked: list[tuple[int, int, int]] = []
+
+    async def missed(where: int, first: int, last: int) -> list[Record]:
+        asked.append((where, first, last))
+        return records[1:3]
+
+    applier = world.another_applier(missed=missed)
+    await applier.apply(TRIAGED, {shard: [records[0], *skipped, *records[3:]]})
+    assert (await world.ledger.position(shard)).inputs[TRIAGED] == 4
+    assert asked == [(shard, 1, 2)], "what was heard there is triaged again"
+    assert len((await world.only_case()).obligations) == 5
+
+    command = [*stand_ins(CASES_COMMANDS.name, shard, [0, 1])]
+    await world.applier.apply(CASES_COMMANDS.name, {shard: command})
+    assert (await world.ledger.position(shard)).inputs[CASES_COMMANDS.name] == 1
+    assert await world.records(DEAD_LETTERS.name, shard) == [], "its letter was there before it"
 
 
 async def test_what_triage_passed_over_is_noticed_and_triaged_on_the_spot(

@@ -5,8 +5,13 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from careline.ledger.quarantine import LARGEST_LETTER, Quarantine
-from schemas.topics import DEAD_LETTERS
+from careline.runtime.kafka import Producer, Unavailable
+from schemas.commands import Actor, ActorKind
+from schemas.envelope import Packed
+from schemas.topics import DEAD_LETTERS, MENTIONS_RECEIVED
 from tests.support.ledger import PARTITIONS, LedgerWorld
 
 
@@ -68,3 +73,44 @@ async def test_bytes_too_large_for_a_record_go_to_a_file_that_it_names(
     ((headers, kept),) = await letters(world)
     assert kept == b""
     assert kept_in(Path(headers["spool"].decode())) == (value, 0)
+
+
+class NoLetters(Producer):
+    """A producer whose dead letters nobody acknowledges."""
+
+    def __init__(self, other: Producer) -> None:
+        self._other = other
+
+    async def send(self, topic: str, partition: int, packed: Packed) -> int:
+        if topic == DEAD_LETTERS.name:
+            raise Unavailable("no acknowledgement")
+        return await self._other.send(topic, partition, packed)
+
+
+async def test_a_skip_is_in_front_of_a_person_before_any_reader_may_pass_over_it(
+    world: LedgerWorld,
+) -> None:
+    ana = Actor(kind=ActorKind.OPERATOR, id="slack:U1", name="ana")
+    skip = {
+        "topic": MENTIONS_RECEIVED.name,
+        "partition": 2,
+        "offset": 7,
+        "value": b"what was left",
+        "by": ana,
+        "because": "the disk is gone",
+    }
+    with pytest.raises(Unavailable):
+        await Quarantine(NoLetters(world.producer), PARTITIONS).skip(**skip)  # type: ignore[arg-type]
+    await world.pump()
+    subject = "mentions.received.v1: skipped by ana: the disk is gone"
+    assert (await world.only_case()).subject == subject
+    assert not await world.reader.skips.run(MENTIONS_RECEIVED.name, 2, 7)
+
+    await world.quarantine.skip(**skip)  # type: ignore[arg-type]
+    await world.pump()
+    assert (await world.only_case()).count == 1, "asked again, it is told once"
+    assert await world.reader.skips.run(MENTIONS_RECEIVED.name, 2, 7) == range(7, 8)
+    ((headers, kept),) = await letters(world)
+    assert kept == b"what was left"
+    assert (headers["skipped-by"], headers["skipped-because"]) == (b"ana", b"the disk is gone")
+    assert headers["position"] == b"2:7"

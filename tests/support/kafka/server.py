@@ -88,14 +88,18 @@ class KafkaServer:
         self._stop()
         self._launch()
 
-    def damage(self, topic: str, partition: int, old: bytes, new: bytes) -> None:
-        """Change bytes of a partition on disk, as a bad sector does, and start again."""
+    def damage(self, *wounds: tuple[str, int, bytes, bytes]) -> None:
+        """Change bytes of partitions on disk, as bad sectors do, and start again.
+
+        A wound is a topic, a partition, the bytes that stand there, and as many others.
+        """
         self._stop()
-        (log,) = (self._home / "data" / f"{topic}-{partition}").glob("*.log")
-        held = log.read_bytes()
-        if len(old) != len(new) or held.count(old) != 1:
-            raise ValueError(f"{old!r} stands {held.count(old)} times in {topic}[{partition}]")
-        log.write_bytes(held.replace(old, new))
+        for topic, partition, old, new in wounds:
+            (log,) = (self._home / "data" / f"{topic}-{partition}").glob("*.log")
+            held = log.read_bytes()
+            if len(old) != len(new) or held.count(old) != 1:
+                raise ValueError(f"{old!r} stands {held.count(old)} times in {topic}[{partition}]")
+            log.write_bytes(held.replace(old, new))
         self._launch()
 
     def pause(self) -> None:
