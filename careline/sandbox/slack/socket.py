@@ -48,6 +48,8 @@ class _Socket:
     ws: web.WebSocketResponse
     transport: asyncio.Transport | None
     refreshing: bool = False
+    wedged: bool = False
+    """Open, and nothing comes through any more: no envelope, no pong, no acknowledgement."""
     delivered: int = 0
 
 
@@ -84,7 +86,7 @@ class Sockets:
         if ticket not in self._tickets:
             return web.Response(status=401, text="invalid ticket")
         del self._tickets[ticket]
-        ws = web.WebSocketResponse(max_msg_size=1024 * 1024)
+        ws = web.WebSocketResponse(max_msg_size=1024 * 1024, autoping=False)
         await ws.prepare(request)
         if len(self._open) >= SOCKETS_MAX:
             await ws.send_str(dumps({"type": "disconnect", "reason": "too_many_websockets"}))
@@ -96,8 +98,12 @@ class Sockets:
         await ws.send_str(dumps(self._hello()))
         try:
             async for message in ws:
+                if socket.wedged:
+                    continue
                 if message.type is WSMsgType.TEXT:
                     self._receive(message.data, socket)
+                elif message.type is WSMsgType.PING:
+                    await ws.pong(message.data)
         finally:
             if socket in self._open:
                 self._open.remove(socket)
@@ -147,6 +153,16 @@ class Sockets:
                 self.background.start(_close_soon(socket.ws), name="socket refresh")
         return len(sockets)
 
+    def wedge(self) -> int:
+        """Leave every socket open and let nothing through any more; return how many.
+
+        Slack does not know it either: envelopes still go there, and nobody gets them.
+        """
+        for socket in self._open:
+            socket.wedged = True
+        self.history.add("slack", "sockets_wedged", {"sockets": len(self._open)})
+        return len(self._open)
+
     async def close(self) -> None:
         """Close all sockets: the server stops."""
         await asyncio.gather(
@@ -173,6 +189,8 @@ class Sockets:
         return usable[self._turn % len(usable)]
 
     async def _send(self, socket: _Socket, envelope: Json, fault: Fault | None) -> None:
+        if socket.wedged:
+            return
         text = dumps(envelope)
         match fault.kind if fault is not None else None:
             case FaultKind.STALL:

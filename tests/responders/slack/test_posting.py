@@ -227,13 +227,21 @@ async def test_slacks_own_limits_are_kept_without_a_single_refusal() -> None:
         assert 1.8 <= passed < 6
 
 
-async def test_a_silent_socket_is_replaced_and_clicks_go_on(floor: Floor) -> None:
+@pytest.mark.parametrize("how", ["cut", "wedged"])
+async def test_a_silent_socket_is_replaced_and_clicks_go_on(floor: Floor, how: str) -> None:
+    sockets = floor.sandbox.slack.sockets
+    sockets.ack_s = 0.5
     async with floor.responder(silent_after=0.4, connections=2):
         await floor.world.hear(a_mention(at=fresh()), a_triage())
         card = await floor.card()
         await floor.case(lambda case: case.card is not None)
-        await floor.sandbox.slack.sockets.disconnect(abort=True)
-        await seen(lambda: floor.sandbox.slack.sockets.count >= 1)
+        if how == "cut":
+            await sockets.disconnect(abort=True)
+        else:
+            assert sockets.wedge() == 2, "open, and not a word comes over them"
+            assert not (await floor.press(card, b.CLAIM)).ok, "nobody hears the click"
+        await seen(lambda: len(floor.history.of("socket_closed")) >= 2)
+        await seen(lambda: sockets.count >= 1)
 
         async def pressed() -> bool:
             return (await floor.press(card, b.CLAIM)).ok
