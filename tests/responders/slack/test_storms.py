@@ -6,19 +6,51 @@ Rows 23, 24 and 28 of the fault matrix, with short times.
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
+from careline.runtime.tether import tethered
 from responders.slack import buttons as b
 from tests.responders.slack.builders import a_mention, a_triage
 from tests.responders.slack.floor import Floor, seen, words
 from tests.responders.slack.test_posting import CARDS, all_posted, copies, fresh, hear
 from tests.support.door import Door, Mood
 from tests.support.scale import scaled
+from tests.support.tls_front import Blow, TlsFront
 
 POST = "/api/chat.postMessage"
+CARDS_EACH = 3
 RETRY_AFTER = scaled(1, 30)
+
+
+@asynccontextmanager
+async def a_responder_process(floor: Floor, front: TlsFront, log: Path) -> AsyncIterator[Path]:
+    """Run a responder that trusts the front's certificate; its log is a file."""
+    changes = {"base_url": front.url, "request_timeout": 1.0, "landing": 0.5}
+    config = floor.config.model_copy(update=changes).model_dump(mode="json")
+    secrets = ("bot_token", "app_token", "redis")
+    config |= {name: getattr(floor.config, name).get_secret_value() for name in secrets}
+    arguments = [sys.executable, "-m", "tests.support.responder_process", json.dumps(config)]
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *tethered(arguments),
+            stdout=output,
+            stderr=output,
+            env=os.environ | {"SSL_CERT_FILE": str(front.certificate)},
+            start_new_session=True,
+        )
+    try:
+        yield log
+    finally:
+        process.kill()
+        await process.wait()
 
 
 def posts(floor: Floor) -> int:
@@ -62,6 +94,23 @@ async def test_an_answer_that_drips_or_is_cut_costs_no_card_and_makes_no_second_
             await all_posted(floor, CARDS)
         assert len(floor.cards()) == CARDS
         assert copies(floor) == dict.fromkeys(copies(floor), 1)
+
+
+async def test_tls_connections_that_are_reset_cost_no_card_and_make_no_second_one(
+    floor: Floor, tmp_path: Path
+) -> None:
+    front = TlsFront(floor.config.base_url, tmp_path, path=POST.encode())
+    async with front, a_responder_process(floor, front, tmp_path / "responder.log") as log:
+        await seen(lambda: floor.sandbox.slack.sockets.count >= 1, within=60)
+        for number, blow in enumerate(Blow):
+            front.blow = blow
+            for one in range(CARDS_EACH):
+                await hear(floor, number * CARDS_EACH + one)
+            await seen(lambda blow=blow: front.struck[blow] >= CARDS_EACH)  # type: ignore[misc]
+            front.blow = None
+            await all_posted(floor, (number + 1) * CARDS_EACH)
+    assert len(floor.cards()) == CARDS_EACH * len(Blow), log.read_text(encoding="utf-8")[-3000:]
+    assert copies(floor) == dict.fromkeys(copies(floor), 1)
 
 
 async def test_a_click_whose_acknowledgement_is_lost_is_one_claim_when_pressed_again(
