@@ -8,6 +8,7 @@ judge. All of it can be pickled by its name, for triage runs in a process of its
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,11 @@ SHIPPED: Final = "default"
 FREE: Final = "free"
 """The build that learnt from no data under a non-commercial licence."""
 _FREE_FILE: Final = "model-free.npz"
-_UNREADABLE: Final = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+_UNREADABLE: Final = (
+    *(OSError, ValueError, KeyError, EOFError, NotImplementedError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""All that reading a damaged archive raises; by its own words, not only `BadZipFile`."""
 
 _log = structlog.get_logger(__name__)
 

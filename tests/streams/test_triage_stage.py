@@ -12,6 +12,8 @@ from careline.domain.policy import Vips
 from careline.runtime.kafka import Producer, Record
 from careline.runtime.records import stand_ins
 from careline.triage.choice import TriageChoice, chosen_decision
+from careline.triage.model_file import shipped_bytes
+from careline.triage.rules import MODEL as WORD_LISTS_MODEL
 from schemas.envelope import header, pack
 from schemas.identity import shard_of
 from schemas.mentions import AuthorRef, BrandPosted, ConversationRef, HeardRecord, MentionReceived
@@ -160,6 +162,22 @@ async def test_the_default_is_the_trained_model_in_batches_and_alone() -> None:
     assert len(models) == 1
     assert "rules" not in models.pop()
     assert all(each is not None and each.query and not each.failed for each in many)
+
+
+async def test_a_model_that_is_gone_or_damaged_costs_the_model_and_no_mention(
+    tmp_path: Path,
+) -> None:
+    whole = shipped_bytes()
+    flipped = bytearray(whole)
+    flipped[100:116] = bytes(each ^ 0x5A for each in whole[100:116])
+    for number, content in enumerate((None, bytes(flipped), whole[: len(whole) // 2])):
+        file = tmp_path / f"{number}.npz"
+        if content is not None:
+            file.write_bytes(content)
+        async with stage(partial(chosen_decision, TriageChoice(artefact=str(file)))) as made:
+            (told,) = await triages(made, heard("m1", "@acme my account was hacked"))
+        assert told is not None
+        assert (told.query, told.failed, told.model) == (True, False, WORD_LISTS_MODEL)
 
 
 async def test_what_cannot_be_read_keeps_its_place_and_counts_as_no_contact() -> None:
