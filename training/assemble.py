@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from careline.triage.model_file import Tower
 
-VERSION: Final = "careline-triage-2"
+VERSION: Final = "careline-triage-3"
 FREE: Final = "-free"
 LINEAR_STEPS: Final = 50
 LINEAR_STRENGTH: Final = 1.0
@@ -75,10 +75,16 @@ def fit_mix(
 ) -> np.ndarray:
     """Return how much each tower counts, so that the rows held back are likeliest: calibrated.
 
-    UMSAB's val rows and the English ones weigh alike.
+    UMSAB's val rows and the English ones weigh alike; rows with labels of others are left out.
     """
     groups = [
-        [row for name, each in dev.items() if name.startswith(part) for row in each]
+        [
+            row
+            for name, each in dev.items()
+            if name.startswith(part)
+            for row in each
+            if row.language not in model_data.MISLABELLED
+        ]
         for part in ("umsab-val", "semeval")
     ]
     known = []

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from careline.triage.model_data import (
+    MISLABELLED,
     UMSAB,
     Row,
     held_english,
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
 SEED: Final = 20260
 EXTRA_MAX: Final = 1500
 """Rows of one label of one source of `sentiment_extra_langs`: no source drowns the others."""
-TEACHER_MAX: Final = {"umsab": 1_000_000, "semeval": 6_000, "sentirueval_banks": 500, "": 120}
-"""Rows of one label of a source (`""`: any other) that the teacher sees: its steps are dear."""
+TEACHERS: Final = 2
+TEACHER_MAX: Final = {"semeval": 10_000, "sentirueval_banks": 700, "": 250}
+"""Rows of one label of a source (`""`: any other) that a teacher sees: its steps are dear."""
 NON_COMMERCIAL: Final = frozenset(
     {
         "triage_dev.tsv.gz",
@@ -57,7 +59,7 @@ def sentiment_train(folder: Path, *, nc: bool = True) -> list[Row]:
     rows = [
         row_of(row, UMSAB[row["lang"]], "umsab", weight=2.0)
         for row in table(folder, "sentiment_umsab.tsv.gz")
-        if row["split"] == "train"
+        if row["split"] == "train" and UMSAB[row["lang"]] not in MISLABELLED
     ]
     rows += [
         row_of(row, "en", "semeval")
@@ -70,11 +72,12 @@ def sentiment_train(folder: Path, *, nc: bool = True) -> list[Row]:
     return [row for row in rows if row.text and key(row.text) not in seen]
 
 
-def teacher_rows(rows: list[Row]) -> list[Row]:
-    """Return what the teacher learns from; a row of UMSAB stands there twice.
+def teacher_rows(rows: list[Row], number: int) -> list[Row]:
+    """Return what a teacher learns from; a row of UMSAB stands there twice.
 
-    Where a language has no bar of its own, some hundred rows of each label teach it the labels.
-    Non-commercial sources are left out in every build: one teacher then serves them all.
+    Of the other sources each teacher has rows of its own, so that together they know more. Where a
+    language has no bar of its own, some hundred rows of each label teach it the labels.
+    Non-commercial sources are left out in every build: the same teachers then serve them all.
     """
     order = list(range(len(rows)))
     random.Random(SEED + 1).shuffle(order)
@@ -83,10 +86,13 @@ def teacher_rows(rows: list[Row]) -> list[Row]:
     for row in (rows[place] for place in order):
         if row.source in NON_COMMERCIAL:
             continue
-        group = (row.source, row.language, row.label)
-        counted[group] += 1
-        if counted[group] <= TEACHER_MAX.get(row.source, TEACHER_MAX[""]):
-            chosen.append(replace(row, weight=1.0))
+        if row.source != "umsab":
+            group = (row.source, row.language, row.label)
+            turn, taker = divmod(counted[group], TEACHERS)
+            counted[group] += 1
+            if taker != number or turn >= TEACHER_MAX.get(row.source, TEACHER_MAX[""]):
+                continue
+        chosen.append(replace(row, weight=1.0))
     return chosen + [row for row in chosen if row.source == "umsab"]
 
 
@@ -101,9 +107,19 @@ def unlabelled(folder: Path, *, nc: bool = True, english: int = 70_000) -> list[
     ]
     random.Random(SEED).shuffle(tweets)
     texts += tweets[:english]
+    texts += [text for each in MISLABELLED for text in scarce(folder)[each]]
     texts += support(folder, nc=nc)
     found = dict.fromkeys(text for text in texts if len(text) > 1)
     return [text for text in found if key(text) not in dev]
+
+
+def scarce(folder: Path) -> dict[str, list[str]]:
+    """Return texts of the languages that few texts are of, by language."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for row in table(folder, "sentiment_umsab.tsv.gz"):
+        if row["split"] == "train" and row["lang"] != "english":
+            found[UMSAB[row["lang"]]].append(normalise(row["text"]))
+    return found
 
 
 def support(folder: Path, *, nc: bool = True) -> list[str]:

@@ -55,11 +55,11 @@ class Teacher(nn.Module):
         return self.head(self.dropout(hidden)), hidden
 
 
-def train(rows: list[Row], lines: list[list[int]], teacher: Teacher) -> Teacher:
+def train(rows: list[Row], lines: list[list[int]], teacher: Teacher, number: int = 0) -> Teacher:
     """Fine-tune a teacher on labelled rows; it is changed in place."""
-    torch.manual_seed(SEED)
+    torch.manual_seed(SEED + number)
     torch.set_flush_denormal(True)
-    rng = np.random.default_rng(SEED)
+    rng = np.random.default_rng(SEED + number)
     table = LazyRows(teacher.encoder.vectors.weight.data)
     new = [*teacher.hidden.parameters(), *teacher.head.parameters()]
     known = {id(p) for p in (*teacher.encoder.vectors.parameters(), *new)}
@@ -87,7 +87,8 @@ def train(rows: list[Row], lines: list[list[int]], teacher: Teacher) -> Teacher:
         schedule.step()
         if step % _REPORT_EVERY == 0:
             rate = step * BATCH / (time.monotonic() - began)
-            print(f"teacher {step}/{len(batches)} loss {loss.item():.3f} {rate:.0f}/s", flush=True)
+            told = f"teacher {number}: {step}/{len(batches)}"
+            print(f"{told} loss {loss.item():.3f} {rate:.0f}/s", flush=True)
     return teacher.eval()
 
 

@@ -84,7 +84,14 @@ def sentiment(model: Model, folder: Path) -> dict[str, Any]:
             found[f"{short}_ece"] = figures.percent(figures.calibration_error(probabilities, truth))
     found["macro_f1"] = scores
     wanted = {
-        "umsab_val_mean": [f"umsab-val-{each}" for each in model_data.UMSAB.values()],
+        "umsab_val_mean": [
+            f"umsab-val-{each}"
+            for each in model_data.UMSAB.values()
+            if each not in model_data.MISLABELLED
+        ],
+        "umsab_val_mean_with_mislabelled": [
+            f"umsab-val-{each}" for each in model_data.UMSAB.values()
+        ],
         "umsab_test_ar_fr_it_pt_mean": [f"umsab-test-{each}" for each in UMSAB_TESTS],
     }
     for name, sets_of in wanted.items():

@@ -32,7 +32,8 @@ MUSTS: Final = (
     Must("English tweets, calibration error", ("sentiment", "semeval_en_ece"), 5.0, at_most=True),
     Must("TweetEval, macro-recall", ("sentiment", "tweeteval_macro_recall"), 66.0),
     Must("TweetEval, calibration error", ("sentiment", "tweeteval_ece"), 5.0, at_most=True),
-    Must("UMSAB val, 8 languages, macro-F1", ("sentiment", "umsab_val_mean"), 60.0),
+    # Hindi is left out: its val labels are not its texts' (`model_data.MISLABELLED`).
+    Must("UMSAB val, 7 languages without Hindi, macro-F1", ("sentiment", "umsab_val_mean"), 60.0),
     Must("UMSAB test ar fr it pt, macro-F1", ("sentiment", "umsab_test_ar_fr_it_pt_mean"), 60.0),
     Must("US Airline, macro-F1", ("sentiment", "macro_f1", "airline"), 67.0),
     Must("Russian telecom, macro-F1", ("sentiment", "macro_f1", "ru_telecom"), 47.0),
