@@ -8,6 +8,8 @@ learnt from labels that a language model gave, not people (the model card says w
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -226,7 +228,17 @@ def log_softmax(scores: NDArray[np.float32]) -> NDArray[np.float32]:
 def default_model() -> Model:
     """Return the model that this package carries, made ready once."""
     languages()  # first, for reading its tables takes more than keeping them
-    return Model(read(shipped_bytes()))
+    _give_back()
+    found = Model(read(shipped_bytes()))
+    _give_back()
+    return found
+
+
+def _give_back() -> None:
+    """Give the system what reading tables took: glibc would keep 50 MB of holes between them."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def classify_batch(texts: Sequence[str]) -> list[Result]:

@@ -26,7 +26,8 @@ CONFIDENCE_MIN: Final = 0.2
 _LETTERS_MIN: Final = 4
 _ISO: Final = 2
 _PARTS: Final = 16
-_SHORT_MAX: Final = 32_000
+_WHOLE_MAX: Final = 255
+_BYTES: Final = 256
 _NO_WORDS: Final = frozenset({"@user", "http", "__email__", "__num__", "RT", "rt"})
 _SAME: Final = {
     "no": "nb",
@@ -48,18 +49,22 @@ class Languages:
     def __init__(self, identifier: Any | None = None) -> None:
         """Read the tables, from the package unless an identifier is given."""
         known = identifier or LanguageIdentifier.from_model_file("data/model.npz.xz")
-        # The tables are large: they are taken as they are, or made smaller, a part at a time.
-        self._next = np.frombuffer(known.tk_nextmove, dtype=np.uint32)
-        self._next_one = memoryview(known.tk_nextmove)
-        self._row = np.asarray(known.tk_row).astype(np.uint32) << np.uint32(8)
-        self._row_one = memoryview(self._row)  # type: ignore[arg-type] # numpy offers its memory
-        self._feature = np.asarray(known.tk_output, dtype=np.int32)
+        # The tables are large: each is made smaller, a part at a time, and given back.
+        table, moves = np.asarray(known.nb_ptc), np.frombuffer(known.tk_nextmove, dtype=np.uint32)
         names = [_SAME.get(name, name) for name in known.nb_classes]
         kept = [n for n, name in enumerate(names) if len(name) == _ISO and name not in _RARE]
         self.names = tuple(dict.fromkeys(names[n] for n in kept))
-        self._table, self._step = _whole(np.asarray(known.nb_ptc), kept)
         self._prior = np.asarray(known.nb_pc, dtype=np.float32)[kept]
         self._column = np.array([self.names.index(names[n]) for n in kept])
+        self._feature = np.array(known.tk_output, dtype=np.int32)
+        self._row = np.asarray(known.tk_row).astype(np.uint32)
+        del known
+        self._table, self._step = _whole(table, kept)
+        del table
+        self._alike, self._next = _without_doubles(moves.reshape(-1, _BYTES))
+        self._next_one = memoryview(self._next)  # type: ignore[arg-type] # numpy offers its memory
+        self._row *= np.uint32(max(self._alike) + 1)
+        self._row_one = memoryview(self._row)  # type: ignore[arg-type] # numpy offers its memory
 
     def classify(self, texts: Sequence[str]) -> list[str]:
         """Return the language of each normalised text."""
@@ -111,7 +116,7 @@ class Languages:
         """Return the feature that each byte of each text completes, or -1."""
         if len(raw) == 1:
             return self._walk_alone(raw[0], longest)
-        padded = b"".join([text.ljust(longest, b"\0") for text in raw])
+        padded = b"".join([text.ljust(longest, b"\0") for text in raw]).translate(self._alike)
         letters = np.frombuffer(padded, dtype=np.uint8).reshape(len(raw), longest)
         columns = np.ascontiguousarray(letters.T).astype(np.uint32)
         states = np.empty((longest, len(raw)), dtype=np.uint32)
@@ -125,21 +130,38 @@ class Languages:
         """Walk with one text: a plain loop, for a step of one is too small for numpy."""
         following, rows = self._next_one, self._row_one
         states, state = [], 0
-        for letter in text.ljust(longest, b"\0"):
+        for letter in text.ljust(longest, b"\0").translate(self._alike):
             state = following[rows[state] + letter]
             states.append(state)
         features: NDArray[np.int32] = self._feature[np.array(states)][:, None]
         return features
 
 
-def _whole(table: NDArray[Any], kept: list[int]) -> tuple[NDArray[np.int16], np.float32]:
-    """Return the columns that are kept, in whole steps, row by row in memory, and a step's size."""
-    most = max(float(np.abs(part).max()) for part in np.array_split(table, _PARTS))
-    step = np.float32(most / _SHORT_MAX)
-    rows = np.empty((len(table), len(kept)), dtype=np.int16)
-    for part in np.array_split(np.arange(len(table)), _PARTS):
-        rows[part] = np.round(table[part][:, kept].astype(np.float32) / step)
+def _whole(table: NDArray[Any], kept: list[int]) -> tuple[NDArray[np.uint8], np.float32]:
+    """Return the columns that are kept, in whole steps, row by row in memory, and a step's size.
+
+    Counted from the smallest number on: what is added to all languages alike tells none apart.
+    """
+    parts = np.array_split(np.arange(len(table)), _PARTS)
+    bounds = [(float(each.min()), float(each.max())) for part in parts for each in [table[part]]]
+    least = min(low for low, _ in bounds)
+    step = np.float32((max(high for _, high in bounds) - least) / _WHOLE_MAX)
+    rows = np.empty((len(table), len(kept)), dtype=np.uint8)
+    for part in parts:
+        rows[part] = np.round((table[part][:, kept].astype(np.float32) - least) / step)
     return rows, step
+
+
+def _without_doubles(moves: NDArray[np.uint32]) -> tuple[bytes, NDArray[np.uint32]]:
+    """Return which column each byte has, and the columns that differ, row by row in memory."""
+    digests = [hash(moves[:, byte].tobytes()) for byte in range(moves.shape[1])]
+    first = {digest: number for number, digest in enumerate(dict.fromkeys(digests))}
+    alike = bytes(first[digest] for digest in digests)
+    columns = [alike.index(number) for number in range(len(first))]
+    found = np.empty((len(moves), len(columns)), dtype=np.uint32)
+    for part in np.array_split(np.arange(len(moves)), _PARTS):
+        found[part] = moves[part][:, columns]
+    return alike, found.ravel()
 
 
 @lru_cache(maxsize=1)
