@@ -46,7 +46,11 @@ class Transformers:
                 "nothing is downloaded",
             )
         try:
-            from transformers import pipeline  # noqa: PLC0415 - an extra, and slow to import
+            from transformers import (  # noqa: PLC0415 - an extra, and slow to import
+                AutoModelForSequenceClassification,
+                AutoTokenizer,
+                pipeline,
+            )
         except ImportError:
             raise ConfigurationError(
                 "the triage backend `transformers` needs the packages transformers and torch",
@@ -55,10 +59,9 @@ class Transformers:
             ) from None
         self._classify: Any = pipeline(
             "text-classification",
-            model=str(folder),
-            tokenizer=str(folder),
+            model=AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True),
+            tokenizer=AutoTokenizer.from_pretrained(folder, local_files_only=True),
             device="cpu",
-            model_kwargs={"local_files_only": True},
         )
         self._labels = sentiments_of(self._classify.model.config.id2label.values(), folder)
         self._name = f"transformers-{folder.name}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 import time
 from collections.abc import Sequence
 from importlib import util
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,6 +119,26 @@ def test_without_the_library_the_error_says_how_to_install_it(tmp_path: Path) ->
         Transformers(tmp_path)
     assert "needs the packages transformers and torch" in str(raised.value)
     assert "careline[transformers]" in raised.value.hint
+
+
+@pytest.mark.skipif(
+    util.find_spec("transformers") is None,
+    reason='a real pipeline needs the extra: uv pip install "careline[transformers]"',
+)
+def test_a_model_from_a_folder_judges_texts(tmp_path: Path) -> None:
+    library: Any = importlib.import_module("transformers")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad"]
+    (tmp_path / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
+    library.BertTokenizerFast(vocab_file=str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
+    shape = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    names = dict(enumerate(("negative", "neutral", "positive")))
+    config = library.BertConfig(
+        vocab_size=len(words), intermediate_size=8, id2label=names, num_labels=len(names), **shape
+    )
+    library.BertForSequenceClassification(config).save_pretrained(tmp_path)
+    feelings = Transformers(tmp_path).feel(["good", "", "bad " * 1000])
+    assert len(feelings) == 3
+    assert all(f"transformers-{tmp_path.name}: " in each.reason for each in feelings)
 
 
 @pytest.mark.parametrize(
