@@ -19,11 +19,11 @@ from bench.corpus import Corpus
 from bench.judge import decision
 from bench.measure import Speed, Subject, Work, speed_of
 from bench.peers import PARTITIONS, Progress, fresh_topics, ledger, lengths
-from schemas.envelope import Packed, pack
+from schemas.envelope import Packed
 from schemas.identity import shard_of
 from schemas.mentions import MentionReceived
+from schemas.packing import pack_heard, pack_triaged
 from schemas.topics import CASES_EVENTS, MENTIONS_RECEIVED, MENTIONS_TRIAGED
-from schemas.triage import MentionTriaged
 
 CARELINE = "careline"
 NOOP = "faust_doing_nothing"
@@ -35,16 +35,8 @@ _SEED = 1
 def received(mention: MentionReceived) -> tuple[int, Packed]:
     """Return a mention as a connector publishes it, with its partition."""
     key = mention.conversation.key
-    packed = pack(
-        mention,
-        type=f"mention.{mention.kind}.v1",
-        id=mention.event_id,
-        source=f"/careline/connectors/{mention.conversation.network}/{mention.account}",
-        subject=mention.mention_id,
-        time=mention.heard_at,
-        key=key,
-        extensions={"cursor": mention.native_id},
-    )
+    source = f"/careline/connectors/{mention.conversation.network}/{mention.account}"
+    packed = pack_heard(mention, source=source, extensions={"cursor": mention.native_id})
     return shard_of(key, PARTITIONS), packed
 
 
@@ -56,18 +48,15 @@ def work_of(corpus: Corpus, events: int) -> tuple[Work, Work]:
     triaged = [
         (
             partition,
-            pack(
-                MentionTriaged(heard=mention, triage=triage),
-                type="mention.triaged.v1",
-                id=f"{mention.event_id}:triaged",
+            pack_triaged(
+                mention,
+                packed.value,
+                triage.model_dump_json().encode(),
                 source="/careline/triage",
-                subject=mention.mention_id,
-                time=mention.heard_at,
-                key=mention.conversation.key,
                 extensions={"sourceoffset": "0"},
             ),
         )
-        for mention, triage, (partition, _) in zip(mentions, triages, heard, strict=True)
+        for mention, triage, (partition, packed) in zip(mentions, triages, heard, strict=True)
     ]
     job = Work(
         warm={MENTIONS_RECEIVED.name: heard[:WARM]},

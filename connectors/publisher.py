@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from connectors.bounds import bounded
 from connectors.cursors import Cursors, Kept, ce_source
-from schemas.envelope import Packed, pack
+from schemas.envelope import Packed
 from schemas.identity import shard_of
 from schemas.mentions import ConnectorCursor, ConversationRef
+from schemas.packing import pack_heard
 from schemas.topics import MENTIONS_RECEIVED
 
 if TYPE_CHECKING:
@@ -178,13 +179,4 @@ def _first_heard(each: Heard, kept: Kept | None, cursor: str) -> Heard:
 
 
 def _packed(where: Where, cursor: str, record: HeardRecord) -> Packed:
-    return pack(
-        bounded(record),
-        type=f"mention.{record.kind}.v1",
-        id=record.event_id,
-        source=ce_source(where),
-        subject=record.mention_id,
-        time=record.heard_at,
-        key=record.conversation.key,
-        extensions={"cursor": cursor},
-    )
+    return pack_heard(bounded(record), source=ce_source(where), extensions={"cursor": cursor})

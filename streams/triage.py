@@ -24,9 +24,10 @@ from careline.runtime.kafka import Producer, Record
 from careline.runtime.skips import SKIPPED
 from careline.triage.context import NO_CONTEXT, Context
 from careline.triage.protocol import Judge
-from schemas.envelope import Packed, Unreadable, pack, pack_json, unpack
+from schemas.envelope import Packed, Unreadable, pack, unpack
 from schemas.identity import shard_of
 from schemas.mentions import HEARD, HeardRecord, MentionEdited, MentionReceived
+from schemas.packing import TRIAGED_SUFFIX, pack_triaged
 from schemas.topics import MENTIONS_RECEIVED, MENTIONS_TRIAGED
 from schemas.triage import MentionTriaged, RecordSkipped, Triage, failed_triage
 from streams.contacts import Contacts
@@ -164,17 +165,8 @@ class TriageStage:
         if heard is None or reading.reason:
             return _skipped(reading, offset)
         judged = b"null" if triage is None else triage.model_dump_json().encode()
-        packed = pack_json(
-            # The heard bytes go on as they came: read once, never written again.
-            b'{"kind":"triaged","heard":%b,"triage":%b}' % (record.value or b"", judged),
-            type=_TYPE,
-            id=f"{heard.event_id}:triaged",
-            source=SOURCE,
-            subject=heard.mention_id,
-            time=heard.heard_at,
-            key=heard.conversation.key,
-            extensions=offset,
-        )
+        body = record.value or b""
+        packed = pack_triaged(heard, body, judged, source=SOURCE, extensions=offset)
         self.remembered.keep(
             packed.value, MentionTriaged.model_construct(heard=heard, triage=triage)
         )
@@ -252,7 +244,7 @@ def _skipped(reading: _Reading, extensions: dict[str, str]) -> Packed:
             offset=record.offset,
         ),
         type=_TYPE,
-        id=f"{where}:triaged",
+        id=f"{where}{TRIAGED_SUFFIX}",
         source=SOURCE,
         subject=where,
         # From the record, not from a clock: made again, it is the same.

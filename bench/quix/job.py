@@ -28,8 +28,9 @@ from careline.ledger.store import Ledger
 from careline.runtime.kafka import LogReader, Producer, Record
 from careline.runtime.redis import connect
 from careline.triage.decision import Decision
-from schemas.envelope import Packed, pack_json, unpack
+from schemas.envelope import Packed, unpack
 from schemas.mentions import HEARD, MentionEdited, MentionReceived
+from schemas.packing import pack_triaged
 from schemas.topics import DEFAULT_PARTITIONS, MENTIONS_RECEIVED, MENTIONS_TRIAGED
 
 COMMIT_EVERY: Final = 2_000
@@ -134,14 +135,11 @@ def triaged(triager: Decision, value: bytes) -> Packed:
     triage = b"null"
     if isinstance(heard, (MentionReceived, MentionEdited)):
         triage = triager.triage(heard.text).model_dump_json().encode()
-    return pack_json(
-        b'{"kind":"triaged","heard":%b,"triage":%b}' % (value, triage),
-        type="mention.triaged.v1",
-        id=f"{heard.event_id}:triaged",
+    return pack_triaged(
+        heard,
+        value,
+        triage,
         source="/careline/triage",
-        subject=heard.mention_id,
-        time=heard.heard_at,
-        key=heard.conversation.key,
         extensions={"sourceoffset": str(message_context().offset)},
     )
 

@@ -18,9 +18,10 @@ from careline.runtime.clock import Clock, SystemClock
 from careline.runtime.errors import ConfigurationError
 from careline.runtime.kafka import LogReader, Producer, Record
 from schemas.commands import Command
-from schemas.envelope import Unreadable, header, pack, unpack
+from schemas.envelope import Unreadable, header, unpack
 from schemas.events import LOG, AuthorErased, CaseEvent, CommandRefused, EpochStarted
 from schemas.identity import NAMESPACE, shard_of_case
+from schemas.packing import pack_command
 from schemas.topics import CASES_COMMANDS, CASES_EVENTS
 
 _POLL_S: Final = 0.1
@@ -81,15 +82,7 @@ class Asker:
         if known is not None:
             return Answer(earlier=known)
         position = await self._reader.end(CASES_EVENTS.name, shard)
-        packed = pack(
-            command,
-            type=f"command.{command.type}.v1",
-            id=command.command_id,
-            source=self._source,
-            subject=command.case_id,
-            time=command.issued_at,
-            key=command.case_id,
-        )
+        packed = pack_command(command, source=self._source)
         await self._producer.send(CASES_COMMANDS.name, shard, packed)
         return await self._answer(command.command_id, shard, position, within)
 

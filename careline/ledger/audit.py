@@ -15,12 +15,13 @@ from typing import Final
 
 from careline.domain.case import Case, Obligation, ObligationStatus
 from careline.domain.invariants import audit_case
-from careline.ledger.store import Ledger, from_ms
+from careline.ledger.store import Ledger
 from careline.runtime.kafka import LogReader, Record
 from schemas.commands import Disposition
 from schemas.envelope import Unreadable, header, unpack
 from schemas.events import CaseKind
 from schemas.mentions import HEARD, BrandPosted, MentionEdited, MentionReceived
+from schemas.packing import heard_id
 from schemas.topics import DEAD_LETTERS, MENTIONS_RECEIVED, MENTIONS_TRIAGED
 from schemas.triage import TRIAGED, RecordSkipped
 
@@ -129,9 +130,7 @@ async def audit(
         await _count_cases(ledger, shard, balance, known, since)
     balance.own_posts = len(_since(heard.own_posts, since))
     balance.unreadable = len(unreadable)
-    seconds, micros = await ledger.asked(ledger.client.time())
-    now = from_ms(int(seconds) * 1000 + int(micros) / 1000)
-    _settle(balance, heard, known, since, now)
+    _settle(balance, heard, known, since, await ledger.now())
     return balance
 
 
@@ -161,11 +160,10 @@ async def _read_mentions(reader: LogReader, partition: int, heard: _Heard) -> No
             offsets.setdefault(event_id, record.offset)
     async for record in _records(reader, MENTIONS_TRIAGED.name, partition):
         source = header(record.headers, "sourceoffset")
-        if source is not None and source.isdigit():
+        if source is not None and source.isdecimal():
             received.pop(int(source), None)
         # What the auditor has asked for again stands at two offsets.
-        event_id = (header(record.headers, "id") or "").removesuffix(":triaged")
-        received.pop(offsets.get(event_id, -1), None)
+        received.pop(offsets.get(heard_id(record.headers), -1), None)
         _note_triage(record, heard)
     heard.not_triaged += received.values()
 

@@ -24,9 +24,9 @@ from careline.ledger.sweeping import Change, drop_replies, swap, time_of
 from careline.runtime.clock import Clock, SystemClock
 from careline.runtime.kafka import Producer
 from schemas.commands import Actor, ActorKind, EraseAuthor
-from schemas.envelope import pack
 from schemas.identity import author_hash, erasure_id
 from schemas.mentions import BrandPosted, MentionEdited, MentionReceived
+from schemas.packing import pack_command
 from schemas.topics import CASES_COMMANDS
 from schemas.triage import MentionTriaged
 
@@ -97,23 +97,14 @@ async def announce(
     now = (clock or SystemClock()).now()
     sent: dict[int, str] = {}
     for shard in range(partitions):
-        target = erasure_id(shard, author.hash)
         command = EraseAuthor(
             command_id=str(uuid.uuid4()),
-            case_id=target,
+            case_id=erasure_id(shard, author.hash),
             issued_at=now,
             actor=_OPERATOR,
             author_hash=author.hash,
         )
-        packed = pack(
-            command,
-            type=f"command.{command.type}.v1",
-            id=command.command_id,
-            source=_SOURCE,
-            subject=target,
-            time=now,
-            key=target,
-        )
+        packed = pack_command(command, source=_SOURCE)
         await producer.send(CASES_COMMANDS.name, shard, packed)
         sent[shard] = command.command_id
     return sent

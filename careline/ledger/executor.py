@@ -31,8 +31,8 @@ from careline.runtime.clock import Clock, SystemClock
 from careline.runtime.errors import RetryableError
 from careline.runtime.kafka import Producer
 from schemas.commands import Actor, ActorKind, Outcome, RecordOutcome
-from schemas.envelope import pack
 from schemas.identity import NAMESPACE
+from schemas.packing import pack_command
 from schemas.topics import CASES_COMMANDS
 
 __all__ = [
@@ -327,15 +327,7 @@ class Executor:
             native_id=done.native_id if done else "",
             shown_version=done.shown_version if done else 0,
         )
-        packed = pack(
-            command,
-            type=f"command.{command.type}.v1",
-            id=command.command_id,
-            source=f"careline/executor/{self.effects.executor}",
-            subject=command.case_id,
-            time=command.issued_at,
-            key=command.case_id,
-        )
+        packed = pack_command(command, source=f"careline/executor/{self.effects.executor}")
         # Nobody waits for an outcome: those of one moment share a request, a batch, a commit.
         now = self._clock.monotonic()
         await self._clock.sleep(_GATHER_S - now % _GATHER_S)

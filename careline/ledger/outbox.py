@@ -62,7 +62,7 @@ class Epochs:
         headers = tuple(headers)
         started = header(headers, "type") == _EPOCH_TYPE
         named = header(headers, "epoch")
-        if named is None or not named.removeprefix("-").isdigit():
+        if named is None or not named.removeprefix("-").isdecimal():
             self.current = max(self.current, offset) if started else self.current
             return True
         epoch = int(named)

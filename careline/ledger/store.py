@@ -93,6 +93,11 @@ class Ledger:
         value, run_id = await self._scripts.run("fence", shard)
         return fence_of(value.decode(), run_id.decode())
 
+    async def now(self) -> datetime:
+        """Return the time by the ledger's own clock, the only one that deadlines go by."""
+        seconds, micros = await self.asked(self._client.time())
+        return EPOCH + timedelta(seconds=int(seconds), microseconds=int(micros))
+
     async def read_case(self, case_id: str) -> Case | None:
         """Return a case, or None if there is none of that id."""
         shard = shard_of_case(case_id)

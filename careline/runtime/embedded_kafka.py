@@ -12,12 +12,12 @@ answers each with one JSON line on stdout; the end of stdin ends it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from typing import IO, TYPE_CHECKING, Any, Self
 
+from careline.runtime.children import gone, killed
 from careline.runtime.errors import ConfigurationError, RetryableError
 from careline.runtime.mock_cluster import MockCluster, MockClusterError
 from careline.runtime.tether import tethered
@@ -89,21 +89,14 @@ class EmbeddedKafka:
             return
         if process.stdin is not None:
             process.stdin.close()
-        try:
-            async with asyncio.timeout(_STOP_TIMEOUT_S):
-                await process.wait()
-        except TimeoutError:
-            await self.kill()
+        await gone(process, within=_STOP_TIMEOUT_S)
         self._process = None
 
     async def kill(self) -> None:
         """SIGKILL the child: every record is gone, as with a burnt machine."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        if process is not None:
+            await killed(process)
 
     async def create_topic(self, name: str, partitions: int) -> None:
         """Create one more topic."""

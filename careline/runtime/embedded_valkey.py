@@ -14,6 +14,7 @@ import signal
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from typing import TYPE_CHECKING, Self
 
+from careline.runtime.children import gone, killed
 from careline.runtime.errors import ConfigurationError, RetryableError
 from careline.runtime.tether import free_port, tethered
 
@@ -87,21 +88,14 @@ class EmbeddedValkey:
             return
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
-        try:
-            async with asyncio.timeout(_STOP_TIMEOUT_S):
-                await process.wait()
-        except TimeoutError:
-            await self.kill()
+        await gone(process, within=_STOP_TIMEOUT_S)
         self._process = None
 
     async def kill(self) -> None:
         """SIGKILL the server. What it had acknowledged is on disk."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        if process is not None:
+            await killed(process)
 
     async def restart(self) -> str:
         """Start again on the same port with the same data, whether it still runs or not."""

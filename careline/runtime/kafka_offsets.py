@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
 from careline.runtime.brokers import Where, client_options
 from careline.runtime.errors import ConfigurationError
-from careline.runtime.kafka_errors import Unavailable, translated
+from careline.runtime.kafka import started
+from careline.runtime.kafka_errors import translated
 
 _TIMEOUT_S: Final = 15.0
 
@@ -37,14 +37,7 @@ class GroupOffsets:
     async def start(self) -> None:
         """Connect. Raises ``Unavailable``."""
         consumer = AIOKafkaConsumer(group_id=self._group, enable_auto_commit=False, **self._options)
-        try:
-            await consumer.start()
-        except BaseException as error:
-            await consumer.stop()
-            if isinstance(error, (KafkaError, OSError)):
-                raise Unavailable(f"Kafka does not answer ({type(error).__name__})") from error
-            raise
-        self._consumer = consumer
+        self._consumer = await started(consumer)
 
     async def stop(self) -> None:
         """Close. Stopping twice is harmless."""

@@ -17,8 +17,9 @@ import structlog
 
 from careline.runtime.errors import RetryableError
 from schemas.commands import Actor, ActorKind, Command
-from schemas.envelope import Packed, pack
+from schemas.envelope import Packed
 from schemas.identity import NAMESPACE, shard_of_case
+from schemas.packing import pack_command
 from schemas.topics import CASES_COMMANDS
 
 BUDGET_S: Final = 2.2
@@ -75,7 +76,8 @@ class Commands:
     async def _store(self, command: Command) -> int:
         packed = self._bodies.get(command.command_id)
         if packed is None:
-            packed = self._bodies[command.command_id] = packed_command(command)
+            packed = pack_command(command, source=_SOURCE)
+            self._bodies[command.command_id] = packed
         for known in (self._sending, self._bodies):
             while len(known) > _REMEMBERED:
                 known.popitem(last=False)
@@ -83,19 +85,6 @@ class Commands:
         if partition is None:
             raise NotStored("the command names no case")
         return await self._producer.send(CASES_COMMANDS.name, partition, packed)
-
-
-def packed_command(command: Command) -> Packed:
-    """Return the record of a command."""
-    return pack(
-        command,
-        type=f"command.{command.type}.v1",
-        id=command.command_id,
-        source=_SOURCE,
-        subject=command.case_id,
-        time=command.issued_at,
-        key=command.case_id,
-    )
 
 
 def command_id(*parts: str) -> str:

@@ -7,7 +7,7 @@ that was asked for; it ends when told to, in the middle of a round too, for it h
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, time
@@ -91,12 +91,15 @@ async def run_auditor(
 
         nightly = Nightly(ledger, producer, count, clock, at=config.nightly_at)
         _log.info("auditor ready", invariants=len(looker.names), metrics_port=port)
-        await _until_stopped(stop, auditor.run(stop), nightly.run(stop))
+        work = {"auditor rounds": auditor.run(stop), "nightly line": nightly.run(stop)}
+        await _until_stopped(stop, work)
 
 
-async def _until_stopped(stop: asyncio.Event, *work: Coroutine[Any, Any, None]) -> None:
+async def _until_stopped(
+    stop: asyncio.Event, work: Mapping[str, Coroutine[Any, Any, None]]
+) -> None:
     """Run both until told to stop; what is under way gets a moment, and needs no more."""
-    tasks = [asyncio.create_task(each) for each in work]
+    tasks = [asyncio.create_task(each, name=name) for name, each in work.items()]
     try:
         await stop.wait()
         await asyncio.wait(tasks, timeout=_STOP_WITHIN_S)

@@ -11,12 +11,11 @@ import uuid
 from typing import Final, assert_never
 
 from careline.ledger.auditing.findings import Finding, LookAgain, Recovery, Replay
-from careline.ledger.store import Ledger, key
+from careline.ledger.store import Ledger, key, to_ms
 from careline.runtime.kafka import Producer
 from schemas.envelope import Packed
 
 ASKED_AGAIN: Final = "careline-replayed-by"
-_MS: Final = 1000
 
 
 class Asking:
@@ -52,8 +51,7 @@ class Asking:
         known = self._ledger.client.hexists(key(look.shard, records), look.member)
         if not await self._ledger.asked(known):
             return  # it is over since: an entry without its record would lie there for ever
-        seconds, micros = await self._ledger.asked(self._ledger.client.time())
-        now = int(seconds) * _MS + int(micros) // _MS
+        now = to_ms(await self._ledger.now())
         # Never later than it stands: a deadline or an attempt must not be put off.
         asked = self._ledger.client.zadd(key(look.shard, look.set), {look.member: now}, lt=True)
         await self._ledger.asked(asked)

@@ -6,17 +6,14 @@ time: a case whose last event is not older than ``now`` is left for the next loo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, cast
+from typing import cast
 
+from careline.ledger.commits import intent_of
 from careline.ledger.fence import Fence
 from careline.ledger.store import Ledger, from_ms, key
-
-_PAGE: Final = 500
-_MS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +50,7 @@ async def read_facts(
     ledger: Ledger, shard: int, committed: Mapping[str, int], ends: Mapping[str, int] | None = None
 ) -> ShardFacts:
     """Read a shard; the rest must have been read before. Raises `LedgerUnavailable`."""
-    seconds, micros = await ledger.asked(ledger.client.time())
-    now = from_ms(int(seconds) * _MS + int(micros) / _MS)
+    now = await ledger.now()
     fence = await ledger.fence(shard)
     position = await ledger.position(shard)
     return ShardFacts(
@@ -78,17 +74,9 @@ async def _outbox_oldest(ledger: Ledger, shard: int) -> datetime | None:
 
 async def _effects(ledger: Ledger, shard: int) -> dict[str, EffectFacts]:
     known: dict[str, tuple[str, str]] = {}
-    cursor = 0
-    while True:
-        scanned = ledger.client.hscan(key(shard, "effect"), cursor=cursor, count=_PAGE)
-        cursor, page = await ledger.asked(
-            cast("Awaitable[tuple[int, dict[bytes, bytes]]]", scanned)
-        )
-        for name, raw in page.items():
-            intent = json.loads(raw.partition(b"\n")[2])
-            known[name.decode()] = (intent["executor"], intent["case_id"])
-        if cursor == 0:
-            break
+    async for name, raw in ledger.stored(shard, "effect"):
+        intent = intent_of(raw.partition(b"\n")[2])
+        known[name] = (intent.executor, intent.case_id)
     times: dict[tuple[str, str], datetime] = {}
     for executor in {executor for executor, _ in known.values()}:
         asked = ledger.client.zrange(key(shard, f"effects:{executor}"), 0, -1, withscores=True)

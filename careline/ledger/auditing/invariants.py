@@ -57,13 +57,21 @@ def _held(name: str, checks: Iterable[Check], case: Case, facts: ShardFacts) -> 
     """Yield a finding for each of the domain's checks that a case fails."""
     for check in checks:
         for problem in check(case, None):
-            yield Finding(
-                invariant=name,
-                shard=facts.shard,
-                subject=case.case_id,
-                says=problem.removeprefix(f"{case.case_id}: "),
-                evidence=str(case.version),
-            )
+            yield _of_case(name, case, facts, problem.removeprefix(f"{case.case_id}: "))
+
+
+def _of_case(
+    name: str, case: Case, facts: ShardFacts, says: str, repair: LookAgain | None = None
+) -> Finding:
+    """Return a finding about a case: the same one until the case has changed."""
+    return Finding(
+        invariant=name,
+        shard=facts.shard,
+        subject=case.case_id,
+        says=says,
+        evidence=str(case.version),
+        repair=repair,
+    )
 
 
 class OpenCaseHasADeadline:
@@ -85,14 +93,8 @@ class OpenCaseHasADeadline:
             yield self._finding(case, facts, says)
 
     def _finding(self, case: Case, facts: ShardFacts, says: str) -> Finding:
-        return Finding(
-            invariant=self.name,
-            shard=facts.shard,
-            subject=case.case_id,
-            says=says,
-            evidence=str(case.version),
-            repair=LookAgain(facts.shard, "due", case.case_id),
-        )
+        look_again = LookAgain(facts.shard, "due", case.case_id)
+        return _of_case(self.name, case, facts, says, look_again)
 
 
 class DeadlineIsNotLate:
@@ -154,23 +156,16 @@ class CaseHasOneCard:
         if case.card is None:
             young = facts.now - case.opened_at <= self._within
             if case.is_live and not on_its_way and not young:
-                yield self._finding(case, facts, "it has no card, and nothing that will post one")
+                says = "it has no card, and nothing that will post one"
+                yield _of_case(self.name, case, facts, says)
             return
         if on_its_way:
-            yield self._finding(case, facts, "it has a card, and another one is to be posted")
+            says = "it has a card, and another one is to be posted"
+            yield _of_case(self.name, case, facts, says)
         place = (case.card.channel, case.card.ts)
         owner = self._seen.setdefault(place, case.case_id)
         if owner != case.case_id:
-            yield self._finding(case, facts, f"its card is that of {owner}")
-
-    def _finding(self, case: Case, facts: ShardFacts, says: str) -> Finding:
-        return Finding(
-            invariant=self.name,
-            shard=facts.shard,
-            subject=case.case_id,
-            says=says,
-            evidence=str(case.version),
-        )
+            yield _of_case(self.name, case, facts, f"its card is that of {owner}")
 
 
 class NothingAcknowledgedIsUnseen:

@@ -14,10 +14,10 @@ from typing import Final
 from careline.runtime.kafka import LogReader, Record, RecordsGone
 from schemas.envelope import Unreadable, header, unpack
 from schemas.mentions import MentionEdited, MentionReceived
+from schemas.packing import heard_id
 from schemas.topics import CASES_COMMANDS, DEAD_LETTERS, MENTIONS_RECEIVED, MENTIONS_TRIAGED
 from schemas.triage import TRIAGED, RecordSkipped
 
-_SUFFIX: Final = ":triaged"
 _AT_ONCE: Final = 5_000
 """Records of a partition that may wait for their proof."""
 _LETTERS_KEPT: Final = 200_000
@@ -69,11 +69,10 @@ class Partition:
         """Note what a triaged record stands for, and whether it is a query."""
         self.triaged_at = record.offset + 1
         source = header(record.headers, "sourceoffset")
-        if source is not None and source.isdigit():
+        if source is not None and source.isdecimal():
             self._stands_for(int(source))
         # A record that was asked for again has another offset and the same id.
-        event_id = (header(record.headers, "id") or "").removesuffix(_SUFFIX)
-        if (offset := self._ids.get(event_id)) is not None:
+        if (offset := self._ids.get(heard_id(record.headers))) is not None:
             self._stands_for(offset)
         try:
             body = unpack(TRIAGED, record.value)

@@ -32,8 +32,8 @@ from schemas.commands import (
     ReportUnreadable,
     ResolveCase,
 )
-from schemas.envelope import pack
 from schemas.identity import NAMESPACE, shard_of_case
+from schemas.packing import pack_command
 from schemas.topics import CASES_COMMANDS
 
 SPAN: Final = timedelta(hours=24)
@@ -152,15 +152,7 @@ class Nightly:
         return opened, closed
 
     async def _send(self, command: Command) -> None:
-        packed = pack(
-            command,
-            type=f"command.{command.type}.v1",
-            id=command.command_id,
-            source="careline/auditor",
-            subject=command.case_id,
-            time=command.issued_at,
-            key=command.case_id,
-        )
+        packed = pack_command(command, source="careline/auditor")
         shard = shard_of_case(command.case_id) or 0
         await self._producer.send(CASES_COMMANDS.name, shard, packed)
 
