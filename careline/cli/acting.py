@@ -11,7 +11,7 @@ import asyncio
 import sys
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -239,7 +239,7 @@ def _act(ask: _Ask, make: Make) -> None:
 async def _asked(ask: _Ask, make: Make) -> tuple[int, dict[str, Any], str]:
     settings = load_settings()
     actor = actor_of(load_config(settings.config), ask.name)
-    chosen = ask if ask.key else _keyed(ask)
+    chosen = ask if ask.key else replace(ask, key=uuid.uuid4().hex[:12])
     async with opened(settings) as (ledger, reader):
         case = await ledger.read_case(ask.case)
         if case is None:
@@ -267,18 +267,6 @@ async def _asked(ask: _Ask, make: Make) -> tuple[int, dict[str, Any], str]:
             await producer.stop()
         latest = await ledger.read_case(ask.case) or case
     return _told(chosen, latest, answer, now)
-
-
-def _keyed(ask: _Ask) -> _Ask:
-    return _Ask(
-        case=ask.case,
-        name=ask.name,
-        key=uuid.uuid4().hex[:12],
-        seen=ask.seen,
-        wait=ask.wait,
-        as_json=ask.as_json,
-        verb=ask.verb,
-    )
 
 
 def _told(ask: _Ask, case: Case, answer: Answer, now: datetime) -> tuple[int, dict[str, Any], str]:

@@ -36,8 +36,8 @@ from careline.settings import Settings, load_settings
 from careline.triage import labels
 from careline.triage.labels import Labelled
 from schemas.commands import Actor
-from schemas.envelope import pack
 from schemas.identity import shard_of_case
+from schemas.packing import pack_command
 from schemas.topics import CASES_COMMANDS
 from schemas.triage import MentionTriaged
 
@@ -89,6 +89,8 @@ def export(  # noqa: PLR0917 - options
     try:
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as opened_file:
+            # A file that was there before keeps its mode when it is opened.
+            os.fchmod(handle, _OWNER_ONLY)
             opened_file.write(labels.written(rows, file))
     except OSError as error:
         raise ConfigurationError(
@@ -207,15 +209,7 @@ async def _ask(
             continue
         command = correction(found, said, actor=actor, key=_key(said))
         home = shard_of_case(command.case_id) or 0
-        packed = pack(
-            command,
-            type=f"command.{command.type}.v1",
-            id=command.command_id,
-            source=_SOURCE,
-            subject=command.case_id,
-            time=command.issued_at,
-            key=command.case_id,
-        )
+        packed = pack_command(command, source=_SOURCE)
         asked[command.command_id] = (home, row.mention_id)
         if await ledger.result_of(command.command_id, home) is None:
             await producer.send(CASES_COMMANDS.name, home, packed)

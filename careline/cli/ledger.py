@@ -18,6 +18,7 @@ from careline.ledger.audit import Balance, audit
 from careline.ledger.store import Ledger
 from careline.runtime import topics_admin
 from careline.runtime.clock import SystemClock
+from careline.runtime.errors import ConfigurationError
 from careline.runtime.kafka import LogReader
 from careline.runtime.redis import assert_durable, connect
 from careline.settings import Settings, load_settings
@@ -71,6 +72,10 @@ def rebuild(
 
     Example: careline ledger rebuild --verify
     """
+    if scratch and not verify:
+        raise ConfigurationError(
+            "--scratch is for --verify alone", hint="add --verify, or leave --scratch out"
+        )
     settings = load_settings()
     chosen = rebuilding.chosen(shard, settings.kafka.partitions)
     if not verify:

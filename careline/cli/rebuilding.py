@@ -54,7 +54,7 @@ async def rebuild_all(settings: Settings, shards: Sequence[int], *, tell: Tell) 
             )
             tell(f"shard {shard:02d}: epoch {fence.n}")
 
-        await _each(shards, one)
+        await _each(shards, one, tell=tell)
         return time.monotonic() - began
 
 
@@ -70,11 +70,14 @@ async def verify_all(
             found[shard] = (await verifier.verify(shard))[:_SHOWN]
             tell(f"shard {shard:02d}: compared")
 
-        await _each(shards, one)
+        await _each(shards, one, tell=tell)
     return found
 
 
-async def _each(shards: Sequence[int], work: Callable[[int], Awaitable[None]]) -> None:
+async def _each(
+    shards: Sequence[int], work: Callable[[int], Awaitable[None]], *, tell: Tell
+) -> None:
+    """Work on all of them. Raises the first error once all that can be done is done."""
     turns = asyncio.Semaphore(_AT_ONCE)
 
     async def in_turn(shard: int) -> None:
@@ -82,12 +85,17 @@ async def _each(shards: Sequence[int], work: Callable[[int], Awaitable[None]]) -
             await work(shard)
 
     results = await asyncio.gather(*(in_turn(one) for one in shards), return_exceptions=True)
-    failed = [one for one in results if isinstance(one, BaseException)]
-    for error in failed:
+    failed = [
+        (shard, one)
+        for shard, one in zip(shards, results, strict=True)
+        if isinstance(one, BaseException)
+    ]
+    for shard, error in failed:
         if not isinstance(error, CarelineError):
             raise error
+        tell(f"shard {shard:02d}: not done: {error}")
     if failed:
-        raise failed[0]
+        raise failed[0][1]
 
 
 @asynccontextmanager

@@ -17,7 +17,8 @@ from typing import Any, Final, Self
 
 import aiohttp
 
-from careline.runtime.errors import ConfigurationError
+from careline.runtime.children import gone
+from careline.runtime.errors import ConfigurationError, Unavailable
 from careline.runtime.tether import tethered
 
 _START_S: Final = 20.0
@@ -61,26 +62,18 @@ class SandboxProcess:
         """Give an address or token, such as `control_url`."""
         return str(self._addresses[name])
 
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it runs."""
+        return None if self._process is None else self._process.pid
+
     async def __aenter__(self) -> Self:
         """Start it and wait until it answers."""
-        with self._log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *tethered([sys.executable, "-m", "careline.sandbox", *self._furniture.arguments()]),
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=log,
-                start_new_session=True,
-            )
-        stdout = self._process.stdout
-        line = b""
-        if stdout is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_START_S):
-                    line = await stdout.readline()
-        if not line:
+        try:
+            self._addresses = await self._start()
+        except BaseException:
             await self._end()
-            raise ConfigurationError("the sandbox did not start", hint=f"see {self._log}")
-        self._addresses = json.loads(line)
+            raise
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ANSWER_S))
         return self
 
@@ -102,6 +95,26 @@ class SandboxProcess:
         """Remove by the control API."""
         return await self._ask("DELETE", path)
 
+    async def _start(self) -> Json:
+        with self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *tethered([sys.executable, "-m", "careline.sandbox", *self._furniture.arguments()]),
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
+        stdout = self._process.stdout
+        line = b""
+        if stdout is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_START_S):
+                    line = await stdout.readline()
+        if not line:
+            raise ConfigurationError("the sandbox did not start", hint=f"see {self._log}")
+        addresses: Json = json.loads(line)
+        return addresses
+
     async def _ask(
         self,
         method: str,
@@ -111,16 +124,20 @@ class SandboxProcess:
         body: Mapping[str, Any] | None = None,
     ) -> Json:
         if self._http is None:
-            raise ConfigurationError("the sandbox is not running")
+            raise ConfigurationError("the sandbox is not running", hint="use it in `async with`")
         url = f"{self['control_url']}/sandbox/{path}"
         # ASCII: a lone surrogate in a text cannot be spelt in UTF-8.
         data = None if body is None else json.dumps(body).encode("ascii")
         headers = {"Content-Type": "application/json"} if data is not None else {}
-        async with self._http.request(
-            method, url, params=query or None, data=data, headers=headers
-        ) as answer:
-            found: Json = json.loads(await answer.read())
-            return found
+        try:
+            async with self._http.request(
+                method, url, params=query or None, data=data, headers=headers
+            ) as answer:
+                found: Json = json.loads(await answer.read())
+        except (aiohttp.ClientError, OSError) as error:
+            why = f"the sandbox does not answer ({type(error).__name__})"
+            raise Unavailable(why, hint=f"see {self._log}") from error
+        return found
 
     async def _end(self) -> None:
         process, self._process = self._process, None
@@ -128,10 +145,4 @@ class SandboxProcess:
             return
         if process.stdin is not None:
             process.stdin.close()
-        try:
-            async with asyncio.timeout(_STOP_S):
-                await process.wait()
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        await gone(process, within=_STOP_S)

@@ -119,7 +119,10 @@ async def test_labels_go_out_and_come_back_as_corrections(here: Here, shell: She
     assert SECRET not in file.read_text("utf-8")
     rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
     assert {row["mention_id"] for row in rows} == {"x:acme:100", "x:acme:300"}
+    everybodys = shell._folder / "all.csv"
+    everybodys.touch(0o644)
     ran = await here.beside("triage", "label", "export", "all.csv", "--direct-messages")
+    assert stat.S_IMODE(everybodys.stat().st_mode) == 0o600
     assert SECRET in (shell._folder / "all.csv").read_text("utf-8")
 
     labelled = [row | {"query": True, "sentiment": "negative"} for row in rows]
