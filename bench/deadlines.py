@@ -25,7 +25,8 @@ from bench import machine, results
 from bench.many_cases import case_id, fill
 from bench.measure import Subject
 from bench.peers import PARTITIONS, broker, fresh_topics, ledger
-from bench.report import PAGE
+from bench.percentiles import percentile
+from bench.report import PAGE, placed
 from careline.ledger.store import Ledger
 from careline.runtime.kafka import LogReader
 from careline.runtime.redis import connect
@@ -145,13 +146,10 @@ async def _read(
 
 
 def _figures(late: list[float]) -> dict[str, float]:
-    def share(of_a_hundred: int) -> float:
-        return round(late[min(len(late) - 1, len(late) * of_a_hundred // 100)], 3)
-
     return {
         "steps": len(late),
-        "p50_s": share(50),
-        "p99_s": share(99),
+        "p50_s": round(percentile(late, 50), 3),
+        "p99_s": round(percentile(late, 99), 3),
         "max_s": round(late[-1], 3),
     }
 
@@ -274,9 +272,7 @@ def paragraph(found: results.Results) -> str:
 
 def quoted(page: str, found: results.Results) -> str:
     """Return the page with the paragraph in its place."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{paragraph(found)}\n\n{END}{after}"
+    return placed(page, paragraph(found), begin=BEGIN, end=END)
 
 
 def say(line: str) -> None:

@@ -13,25 +13,20 @@ import asyncio
 import itertools
 import json
 import random
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
-
 from bench.corpus import Corpus
 from bench.judge import decision
-from bench.machine import ROOT
 from bench.measure import Subject
 from bench.peers import PARTITIONS, fresh_topics, ledger
+from bench.percentiles import percentile
 from bench.throughput import received
+from careline.cli.sandbox_process import Furniture, SandboxProcess
 from careline.runtime.kafka import Producer
-from careline.runtime.tether import tethered
 from schemas.identity import case_id
 from schemas.mentions import MentionReceived
 from schemas.topics import MENTIONS_RECEIVED
@@ -61,7 +56,8 @@ async def latency(
     """Measure; the broker runs already."""
     await fresh_topics(bootstrap)
     mentions = _queries(corpus, _WARM + int(per_second * seconds))
-    async with ledger() as url, _sandbox() as slack:
+    furniture = Furniture(channels=(*ACCOUNTS, "ops"))
+    async with ledger() as url, SandboxProcess(furniture, log=log) as slack:
         settings = {
             "bot_token": slack["slack_bot_token"],
             "app_token": slack["slack_app_token"],
@@ -78,18 +74,18 @@ async def latency(
             await producer.start()
             try:
                 warm = await _publish(producer, mentions[:_WARM], per_second)
-                await _accepted(slack["control_url"], warm)
+                await _accepted(slack, warm)
                 sent = await _publish(producer, mentions[_WARM:], per_second)
-                accepted = await _accepted(slack["control_url"], sent)
+                accepted = await _accepted(slack, sent)
             finally:
                 await producer.stop()
     taken = sorted((accepted[case] - begin) * 1000 for case, begin in sent.items())
     return Latency(
         per_second=per_second,
         cards=len(taken),
-        p50_ms=_percentile(taken, 50),
-        p90_ms=_percentile(taken, 90),
-        p99_ms=_percentile(taken, 99),
+        p50_ms=round(percentile(taken, 50), 1),
+        p90_ms=round(percentile(taken, 90), 1),
+        p99_ms=round(percentile(taken, 99), 1),
         max_ms=round(taken[-1], 1),
     )
 
@@ -131,50 +127,23 @@ async def _publish(
     return sent
 
 
-async def _accepted(control: str, wanted: dict[str, float]) -> dict[str, float]:
+async def _accepted(sandbox: SandboxProcess, wanted: dict[str, float]) -> dict[str, float]:
     """Return when Slack accepted the card of each case; wait until all are there."""
     deadline = time.monotonic() + _CARDS_WITHIN_S
-    async with aiohttp.ClientSession() as session:
-        while True:
-            found = await _cards(session, control)
-            missing = wanted.keys() - found.keys()
-            if not missing:
-                return found
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"{len(missing)} of {len(wanted)} mentions have no card")
-            await asyncio.sleep(0.5)
+    while True:
+        found = await _cards(sandbox)
+        missing = wanted.keys() - found.keys()
+        if not missing:
+            return found
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{len(missing)} of {len(wanted)} mentions have no card")
+        await asyncio.sleep(0.5)
 
 
-async def _cards(session: aiohttp.ClientSession, control: str) -> dict[str, float]:
-    query = {"detail": "1", "key": "case", "event_type": "careline_case"}
-    async with session.get(f"{control}/sandbox/summary", params=query) as answer:
-        slack: dict[str, Any] = (await answer.json())["slack"]
+async def _cards(sandbox: SandboxProcess) -> dict[str, float]:
+    summary = await sandbox.get("summary", detail=1, key="case", event_type="careline_case")
+    slack: dict[str, Any] = summary["slack"]
     if slack["duplicates"]:
         raise RuntimeError(f"{len(slack['duplicates'])} cases have two cards")
     accepted: dict[str, float] = slack["accepted_at"]
     return accepted
-
-
-@asynccontextmanager
-async def _sandbox() -> AsyncIterator[dict[str, str]]:
-    channels = [part for each in (*ACCOUNTS, "ops") for part in ("--channel", each)]
-    process = await asyncio.create_subprocess_exec(
-        *tethered([sys.executable, "-m", "careline.sandbox", *channels]),
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        assert process.stdout is not None
-        async with asyncio.timeout(30):
-            line = await process.stdout.readline()
-        yield json.loads(line)
-    finally:
-        with suppress(ProcessLookupError):
-            process.terminate()
-        await process.wait()
-
-
-def _percentile(values: Sequence[float], share: int) -> float:
-    return round(values[min(len(values) - 1, len(values) * share // 100)], 1)

@@ -30,9 +30,16 @@ def figures(results: Results) -> str:
 
 def quoted(page: str, results: Results) -> str:
     """Return the page with the figures in their place."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{figures(results)}\n\n{END}{after}"
+    return placed(page, figures(results), begin=BEGIN, end=END)
+
+
+def placed(page: str, text: str, *, begin: str, end: str) -> str:
+    """Return the page with a text between two marks. Raises ValueError: it has not both."""
+    before, opened, rest = page.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not opened or not closed:
+        raise ValueError(f"the page has no place for the figures: {begin} … {end}")
+    return f"{before}{begin}\n\n{text}\n\n{end}{after}"
 
 
 def update(results: Results, page: Path = PAGE) -> None:

@@ -28,6 +28,7 @@ from typing import Any, Final
 
 from bench import machine
 from bench.corpus import Corpus, corpus_of
+from bench.percentiles import percentile
 from careline.triage import classify_batch
 from careline.triage.choice import TriageChoice, chosen_decision
 from careline.triage.model import default_model
@@ -84,8 +85,8 @@ def run(plan: Plan, corpus: Corpus) -> dict[str, Any]:
         name: {
             "batch_texts_per_s": round(statistics.median(batches[name])),
             "batch_us_per_text": round(1e6 / statistics.median(batches[name]), 1),
-            "single_us_p50": round(_percentile(singles[name], 50) * 1e6),
-            "single_us_p99": round(_percentile(singles[name], 99) * 1e6),
+            "single_us_p50": round(percentile(sorted(singles[name]), 50) * 1e6),
+            "single_us_p99": round(percentile(sorted(singles[name]), 99) * 1e6),
         }
         for name in judges
     }
@@ -198,11 +199,6 @@ def _tfidf(learn: Sequence[str]) -> Judge:
     pipeline.fit(list(learn), labels)
     predict: Judge = pipeline.predict_proba
     return predict
-
-
-def _percentile(values: Sequence[float], percent: int) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) * percent // 100, len(ordered) - 1)]
 
 
 def _versions() -> dict[str, str]:

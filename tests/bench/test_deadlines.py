@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench import deadlines, report, results
+from bench.percentiles import percentile
 
 
 @pytest.fixture(scope="module")
@@ -29,3 +30,14 @@ def test_it_is_the_whole_plan_that_was_measured(found: results.Results) -> None:
     assert [int(size) for size in found["looks"]["server_us"]] == [plan.live, 10 * plan.live]
     assert found["lateness"]["steady"]["steps"] == plan.per_second * plan.seconds
     assert found["lateness"]["burst"]["steps"] == plan.burst
+
+
+def test_a_page_without_its_marks_is_not_written_over(found: results.Results) -> None:
+    for page in ("# A page\n", f"# A page\n{deadlines.BEGIN}\n"):
+        with pytest.raises(ValueError, match="no place"):
+            deadlines.quoted(page, found)
+
+
+def test_a_percentile_is_one_of_the_values() -> None:
+    ordered = [1.0, 2.0, 3.0, 4.0]
+    assert [percentile(ordered, share) for share in (0, 50, 99, 100)] == [1.0, 3.0, 4.0, 4.0]
