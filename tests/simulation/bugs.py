@@ -60,7 +60,7 @@ BUGS = (
         _SCRIPTS + "keys",
         'return epoch.endswith(b"@" + self.run_id)',
         'return b"@" in epoch',
-        seed=5,
+        seed=7,
     ),
     _bug(
         "two recoveries do not fence each other",
@@ -86,7 +86,7 @@ BUGS = (
             ),
         ),
         ("failover", "flush", "stale promotion"),
-        seed=1,
+        seed=4,
     ),
     _bug(
         "the log is not absorbed in a recovery",
@@ -105,7 +105,7 @@ BUGS = (
         "failover",
         "redis loses its tail",
         "slack trouble",
-        seed=2,
+        seed=3,
     ),
     _bug(
         "a late EpochStarted voids the life that began before it",
@@ -113,7 +113,7 @@ BUGS = (
         'extensions={"epoch": str(known)},',
         "extensions=None,",
         "late outbox, then flush",
-        seed=1,
+        seed=3,
     ),
     _bug(
         "the outbox is trimmed before its acknowledgement",
@@ -133,7 +133,7 @@ BUGS = (
         "late outbox, then flush",
         "kafka trouble",
         "flush",
-        seed=2,
+        seed=14,
     ),
     _bug(
         "the outbox stamps no epoch of its own",
@@ -162,10 +162,10 @@ BUGS = (
     _bug(
         "the last event decided on is not compared",
         _SCRIPTS + "commit_model",
-        '(heads.get(case) or self.get("heads", case) or b"") != expected',
+        '(heads.get(case) or head_of(case) or b"") != expected',
         "False",
         "two workers, slow redis",
-        seed=31,
+        seed=36,
     ),
     Bug(
         "a conflict is taken for done, and `in` moves past it",
@@ -178,7 +178,7 @@ BUGS = (
             ),
         ),
         ("redis slow", "two workers, slow redis"),
-        seed=31,
+        seed=69,
     ),
     _bug(
         "input out of sequence is accepted",
@@ -225,7 +225,7 @@ BUGS = (
         "return self.request_timeout",
         "slack trouble",
         "network trouble",
-        seed=0,
+        seed=2,
     ),
     _bug(
         "an effect starts before its event is in the log",
@@ -249,14 +249,14 @@ BUGS = (
         'return _pointless(case, event.covers, "answered meanwhile")',
         "return ()",
         "network blocked",
-        seed=16,
+        seed=28,
     ),
     _bug(
         "a lease expires while a reply is in flight",
         _DOMAIN + "steps",
         "if case.claim is not None and not sending and not snoozed:",
         "if case.claim is not None and not snoozed:",
-        seed=4,
+        seed=0,
     ),
     _bug(
         "a second reply is accepted while one is in flight",
@@ -273,14 +273,14 @@ BUGS = (
         "if found.mention_id in command.covers",
         "        return e.Refusal.REPLY_IN_FLIGHT\n    covers = tuple(\n"
         "        found.mention_id for found in case.open_obligations if found.mention_id",
-        seed=1,
+        seed=7,
     ),
     _bug(
         "a command is carried out after its time",
         _DOMAIN + "decide_commands",
         "if command.not_after is not None and draft.now > command.not_after:",
         "if False:",
-        seed=7,
+        seed=1,
     ),
     _bug(
         "a claim takes a case away from its holder",
@@ -318,7 +318,7 @@ BUGS = (
         _SCRIPTS + "model",
         "self.outbox = [entry for entry in self.outbox if entry[0] > sent]",
         "self.outbox = []",
-        seed=9,
+        seed=6,
     ),
     _bug(
         "an own post heard before its mention is forgotten",
@@ -326,7 +326,7 @@ BUGS = (
         'self.puts.append(Put("awaited", target_id, post.native_id.encode()))\n'
         "            self.snapshot.awaited[target_id] = post.native_id",
         "pass",
-        seed=0,
+        seed=3,
     ),
     _bug(
         "a delivered reply answers what came while it was in flight",

@@ -79,15 +79,16 @@ class CommitScript(Keys):
         causes: dict[bytes, bytes] = {}
         broken: set[tuple[str, bytes]] = set()
         conflict: int | None = None
+        cause_of, head_of, line_of = map(self.getter, ("causes", "heads", "lines"))
         for commit in commits:
             offset, cause, digest, _, case, expected, head, _, _, line, old, new = commit.fields
-            known = causes.get(cause) or self.get("causes", cause)
+            known = causes.get(cause) or cause_of(cause)
             if ("c", case) in broken or ("l", line) in broken:
                 letter = "c"
             elif known is not None:
                 letter = "r" if known[: len(digest)] == digest else "x"
-            elif (case and (heads.get(case) or self.get("heads", case) or b"") != expected) or (
-                line and (lines.get(line) or self.get("lines", line) or b"") != old
+            elif (case and (heads.get(case) or head_of(case) or b"") != expected) or (
+                line and (lines.get(line) or line_of(line) or b"") != old
             ):
                 letter = "c"
             else:

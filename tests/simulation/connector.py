@@ -22,10 +22,10 @@ from schemas.mentions import (
 from schemas.topics import MENTIONS_RECEIVED
 from tests.simulation.outside import Post
 from tests.simulation.stage import ACCOUNT, NETWORK, Stage
-from tests.simulation.world import GRID, SECOND, Host, Signal, instant_of, pause, sleep
+from tests.simulation.world import BEAT, GRID, Host, Signal, instant_of, pause, sleep
 
 SOURCES = ("mentions", "own_posts")
-_EVERY = 20 * SECOND
+_EVERY = BEAT
 """Between two looks at the network."""
 _CHUNK = 8
 _KINDS = {"received": MentionReceived, "edited": MentionEdited, "posted": BrandPosted}

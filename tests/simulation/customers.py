@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from tests.simulation.outside import TYPED, Network, Post
-from tests.simulation.world import GRID, MINUTE, SECOND, World
+from tests.simulation.world import BEAT, MINUTE, SECOND, World
 
 LETTERS = "!hhnnnnll"
 STOCK = 100
@@ -33,12 +33,14 @@ class Thread:
 class Customers:
     """Authors in threads, each with a few posts."""
 
-    def __init__(self, world: World, network: Network, *, authors: int) -> None:
-        """Let so many authors write."""
+    def __init__(self, world: World, network: Network, *, authors: int, beat: int = BEAT) -> None:
+        """Let so many authors write, at the instants of a beat."""
         dice = world.dice("customers")
         for thread in _drawn(dice, authors):
+            # A thread may begin a little later than in the stock, but its posts keep their order.
+            late = dice.randrange(BEAT // beat) * beat
             for post in thread.posts:
-                world.at(post.at, lambda post=post: network.appear(post.copy()))  # type: ignore[misc]
+                world.at(post.at + late, network.appear, post.later(late))
 
 
 def _drawn(dice: random.Random, authors: int) -> Iterator[Thread]:
@@ -81,7 +83,7 @@ class _Writer:
         return f"1{self.thread.number:04d}{self._ids:03d}"
 
     def _later(self, at: int, least: int, most: int) -> int:
-        return at + self._dice.randint(least // GRID, most // GRID) * GRID
+        return at + self._dice.randint(least // BEAT, most // BEAT) * BEAT
 
     def _write(self, author: str, root: str, native_id: str, at: int, *, first: bool) -> None:
         dice = self._dice
@@ -90,18 +92,18 @@ class _Writer:
         post = Post(native_id, author, root, text, at, created_at=at)
         self.thread.posts.append(post)
         if dice.random() < 0.08:
-            self._edit(post, self._later(at, 5 * SECOND, 5 * MINUTE))
+            self._edit(post, self._later(at, BEAT, 5 * MINUTE))
         if dice.random() < 0.04:
-            gone = self._later(at, 5 * SECOND, 5 * MINUTE)
+            gone = self._later(at, BEAT, 5 * MINUTE)
             self.thread.posts.append(
                 Post(native_id, author, root, "", gone, kind="deleted", created_at=at)
             )
         if dice.random() < 0.12:
             # In haste every second time: such an answer may be heard before what it answers.
-            most = 5 * SECOND if dice.random() < 0.5 else 5 * MINUTE
-            self._answer(post, self._later(at, 0, most))
+            haste = dice.random() < 0.5
+            self._answer(post, at + 5 * SECOND if haste else self._later(at, 0, 5 * MINUTE))
         if dice.random() < 0.15:
-            later = self._later(at, 5 * SECOND, 8 * MINUTE)
+            later = self._later(at, BEAT, 8 * MINUTE)
             self._write(author, root, self._id(), later, first=False)
 
     def _text(self, native_id: str, revision: int, *, query: bool) -> str:
@@ -123,7 +125,7 @@ class _Writer:
                     created_at=post.created_at,
                 )
             )
-            at = self._later(at, 5 * SECOND, 2 * MINUTE)
+            at = self._later(at, BEAT, 2 * MINUTE)
 
     def _answer(self, post: Post, at: int) -> None:
         """Somebody of the brand answers in the network's own app."""

@@ -35,7 +35,7 @@ class Kafka:
         """Topics that take nothing."""
         self.cut: Callable[[], None] = _nothing
         """Called once, when a send was cut because its fate was "part"."""
-        self._dice: random.Random = world.dice("kafka")
+        self.dice: random.Random = world.dice("kafka")
 
     def records(self, topic: str) -> list[Record]:
         """Return all of a topic."""
@@ -65,7 +65,8 @@ class Kafka:
         self.signal(topic).fire(self.world)
         return first
 
-    def _fated(self, topic: str, size: int) -> str:
+    def fated(self, topic: str, size: int) -> str:
+        """Return what becomes of the next send, if that is settled; it is so for once."""
         if topic in self.away:
             return "nothing"
         kind = self.next_fates.get(topic, "")
@@ -76,51 +77,56 @@ class Kafka:
 
     def send(self, topic: str, packed: Sequence[Packed]) -> Waiting[int]:
         """Send a batch; the answer is the offset of its first record."""
-        dice, world = self._dice, self.world
-        there = 300 + int(dice.random() * 8_700)
-        fate = dice.random()
+        return _Sent(self, topic, packed)
 
-        def begin(process: Process) -> None:
-            def arrive() -> None:
-                first = self.append(topic, packed)
-                back = 0 if dice.random() < 0.8 else dice.randint(200, 50_000)
-                if back:
-                    process.later(back, first)
-                else:
-                    process.resume(first)
 
-            fated = self._fated(topic, len(packed))
-            if fate >= self.trouble and not fated:
-                world.after(there, arrive)
-                return
-            error = Unavailable("the broker did not answer")
-            kind = fated or dice.choice(("nothing", "cut", "part", "late"))
-            if kind == "cut":
-                world.after(there, lambda: _ignored(self.append(topic, packed)))
-            elif kind == "part":
-                part = packed[: dice.randint(0, len(packed))]
-                world.after(there, lambda: _ignored(self.append(topic, part)))
-                if fated:
-                    world.after(there, self.cut)
-            elif kind == "late":
-                late = dice.randint(SECOND, 2 * GIVE_UP)
-                world.tell(
-                    f"a send of {len(packed)} to {topic} is under way for {late / 1e6:.0f} s"
-                )
-                world.after(late, lambda: _ignored(self.append(topic, packed)))
-                process.later(min(late, GIVE_UP), error=error)
-                return
-            process.later(there + dice.randint(0, 3 * SECOND), error=error)
+class _Sent(Waiting[int]):
+    """Waits for the broker to acknowledge a batch."""
 
-        return Waiting(begin)
+    __slots__ = ("_fate", "_kafka", "_packed", "_there", "_topic")
+
+    def __init__(self, kafka: Kafka, topic: str, packed: Sequence[Packed]) -> None:
+        self._kafka, self._topic, self._packed = kafka, topic, packed
+        self._there = 300 + int(kafka.dice.random() * 8_700)
+        self._fate = kafka.dice.random()
+
+    def begin(self, process: Process) -> None:
+        kafka, there = self._kafka, self._there
+        fated = kafka.fated(self._topic, len(self._packed))
+        if self._fate >= kafka.trouble and not fated:
+            kafka.world.after(there, self._arrive, process)
+        else:
+            self._goes_wrong(process, fated)
+
+    def _arrive(self, process: Process) -> None:
+        first, dice = self._kafka.append(self._topic, self._packed), self._kafka.dice
+        if dice.random() < 0.8:
+            process.resume(first)
+        else:
+            process.later(dice.randint(200, 50_000), first)
+
+    def _goes_wrong(self, process: Process, fated: str) -> None:
+        kafka, topic, packed, there = self._kafka, self._topic, self._packed, self._there
+        world, dice = kafka.world, kafka.dice
+        error = Unavailable("the broker did not answer")
+        kind = fated or dice.choice(("nothing", "cut", "part", "late"))
+        if kind == "cut":
+            world.after(there, kafka.append, topic, packed)
+        elif kind == "part":
+            world.after(there, kafka.append, topic, packed[: dice.randint(0, len(packed))])
+            if fated:
+                world.after(there, kafka.cut)
+        elif kind == "late":
+            late = dice.randint(SECOND, 2 * GIVE_UP)
+            world.tell(f"a send of {len(packed)} to {topic} is under way for {late / 1e6:.0f} s")
+            world.after(late, kafka.append, topic, packed)
+            process.later(min(late, GIVE_UP), error=error)
+            return
+        process.later(there + dice.randint(0, 3 * SECOND), error=error)
 
 
 def _nothing() -> None:
     """Nobody waits for it."""
-
-
-def _ignored(_: object) -> None:
-    """Take an answer that nobody waits for."""
 
 
 class SimProducer:

@@ -16,6 +16,7 @@ Entry = tuple[StreamId, bytes, bytes]
 """An entry of the outbox: its id, the event's body, how many events its cause has."""
 
 RECORD = re.compile(rb"^(\d+)\|(\d*)\|([01])\|([^|]*)\|(\d*)\|(\d*)\|([^\n]*)\n(.*)$", re.DOTALL)
+_EMPTY: dict[bytes, bytes] = {}
 HEALTHY = re.compile(rb"^\d+@")
 
 
@@ -112,6 +113,10 @@ class Keys:
         """Return a field of a hash."""
         found = self.hashes.get(name)
         return None if found is None else found.get(field_name)
+
+    def getter(self, name: str) -> Callable[[bytes], bytes | None]:
+        """Return what looks up fields of a hash."""
+        return self.hashes.get(name, _EMPTY).get
 
     def millis(self) -> int:
         """Return the server's time in ms."""

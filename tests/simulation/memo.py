@@ -9,9 +9,11 @@ without, and a test holds both to the same histories.
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from types import ModuleType, SimpleNamespace
+from operator import attrgetter
+from types import ModuleType
 from typing import Any
 
 Pure = Callable[..., Any]
@@ -35,6 +37,13 @@ _ITEMS, _EXECUTOR = "careline.ledger.items", "careline.ledger.executor"
 _SEAMS = (
     _Seam("unpack", (_ITEMS, _ABSORB), lambda adapter, value: (id(adapter), value)),
     _Seam("load_case", (_SNAPSHOT, _STORE, _DEADLINES), lambda raw: raw),
+    _Seam(
+        "packed_event",
+        ("careline.ledger.outboxes",),
+        lambda body, *, epoch, parts: (body, epoch, parts),
+    ),
+    _Seam("urgency_of", (_DEADLINES, _EXECUTOR), id),
+    _Seam("shard_of_case", (_ITEMS, _STORE, "careline.ledger.effects"), lambda case: case),
     _Seam("line_of", (_SNAPSHOT,), lambda raw: raw),
     _Seam("mention_of", (_SNAPSHOT,), lambda raw: raw),
     _Seam("line_raw", (_SNAPSHOT,), lambda line: line),
@@ -97,11 +106,7 @@ _SEAMS = (
         lambda case, *, now, policy: (id(case), now, id(policy)),
     ),
     _Seam("RecordOutcome", (_EXECUTOR,), lambda **facts: tuple(facts.values())),
-    _Seam(
-        "pack",
-        (_EXECUTOR,),
-        lambda body, **attributes: (id(body), *attributes.values()),
-    ),
+    _Seam("pack_command", (_EXECUTOR,), lambda body, *, source: (id(body), source)),
 )
 _COPIED = _Seam(
     "commit_of",
@@ -129,10 +134,6 @@ class Memo:
         for seam in _SEAMS:
             self._wrap(seam, self._remembered)
         self._wrap(_COPIED, self._remembered_commit)
-        # A module of its own in place of `orjson`: its `loads` is all that the outbox has of it.
-        outbox = importlib.import_module("careline.ledger.outbox")
-        loads = self._remembered(outbox.orjson.loads, lambda raw: raw)
-        self._put(outbox, "orjson", SimpleNamespace(loads=loads))
 
     def remove(self) -> None:
         """Forget everything, and let everybody work it out again."""
@@ -173,14 +174,16 @@ class Memo:
 
     def _remembered_commit(self, function: Pure, key: Callable[..., Hashable]) -> Pure:
         again = self._remembered(function, key)
+        kind: Any = sys.modules[function.__module__].Commit
+        putters = [getattr(kind, name).__set__ for name in kind.__slots__]
+        values = attrgetter(*kind.__slots__)
 
         def copied(*args: Any, **facts: Any) -> Any:
             known = again(*args, **facts)
-            kind = type(known)
             found = object.__new__(kind)
-            for name in kind.__slots__:
-                setattr(found, name, getattr(known, name))
-            found.operations = list(known.operations)
+            for put, value in zip(putters, values(known), strict=True):
+                put(found, value)
+            found.operations = known.operations.copy()
             return found
 
         return copied

@@ -22,10 +22,10 @@ Reply = list[Any]
 class ShardModel(CommitScript):
     """The keys of one shard on one server, and every script of the ledger."""
 
-    def run(self, name: str, *args: Arg) -> Reply:
+    def run(self, name: str, args: Sequence[Arg]) -> Reply:
         """Call a script."""
         script: Callable[[Sequence[bytes]], Reply] = getattr(self, f"_{name}")
-        return script([arg if type(arg) is bytes else _encoded(arg) for arg in args])
+        return script([arg if type(arg) is bytes else _ENCODED[arg] for arg in args])
 
     # -- the fence --------------------------------------------------------------------------------
 
@@ -47,22 +47,23 @@ class ShardModel(CommitScript):
         if not ok:
             return [b"fenced", epoch]
         causes, lines, mentions, targets, cases = _lists(args, 3)
-        values: list[bytes | None] = []
+        heard, awaited = self.getter("mentions"), self.getter("awaited")
         wanted: dict[bytes, None] = {}
+        line_of = self.getter("lines")
 
         def put_line(line: bytes) -> None:
-            raw = self.get("lines", line)
+            raw = line_of(line)
             values.append(raw)
             if raw is not None and (case := raw.partition(b"\n")[0]):
                 wanted[case] = None
 
-        values.extend(self.get("causes", cause) for cause in causes)
+        values = list(map(self.getter("causes"), causes))
         for line in lines:
             put_line(line)
         for mention in mentions:
-            values += (self.get("mentions", mention), self.get("awaited", mention))
+            values += (heard(mention), awaited(mention))
         for mention in targets:
-            raw = self.get("mentions", mention)
+            raw = heard(mention)
             values.append(raw)
             size, _, rest = (raw or b"").partition(b":")
             if size.isdigit() and int(size) > 0:
@@ -72,16 +73,17 @@ class ShardModel(CommitScript):
             else:
                 values += (None, None)
         wanted.update(dict.fromkeys(case for case in cases if case))
+        head, state = self.getter("heads"), self.getter("cases")
         for case in wanted:
-            values += (case, self.get("heads", case), self.get("cases", case))
+            values += (case, head(case), state(case))
         return [
             b"ok",
             epoch,
             b"%d" % self.clock(),
             self.get("in", args[1]) or b"",
             self.get("in", args[2]) or b"",
-            b",".join(b"-1" if value is None else b"%d" % len(value) for value in values),
-            b"".join(value for value in values if value),
+            b",".join([b"-1" if value is None else b"%d" % len(value) for value in values]),
+            b"".join([value for value in values if value]),
             [part for pair in self.hashes.get("erased", {}).items() for part in pair],
         ]
 
@@ -222,10 +224,19 @@ class ShardModel(CommitScript):
         return [b"ok"]
 
 
-def _encoded(arg: Arg) -> bytes:
-    if isinstance(arg, bytes):
-        return arg
-    return arg.encode() if isinstance(arg, str) else b"%d" % arg
+class _Encoded(dict[str | int, bytes]):
+    """Arguments as they travel, each worked out once."""
+
+    def __missing__(self, arg: str | int) -> bytes:
+        found = str(arg).encode()
+        if len(self) >= _MANY:
+            self.clear()
+        self[arg] = found
+        return found
+
+
+_MANY = 100_000
+_ENCODED = _Encoded()
 
 
 def _lists(args: Sequence[bytes], at: int) -> Iterator[Sequence[bytes]]:

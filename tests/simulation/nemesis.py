@@ -43,7 +43,7 @@ class Nemesis:
     def plan(self, faults: Sequence[Fault]) -> None:
         """Put the faults on the world's heap."""
         for fault in faults:
-            self._world.at(fault.at, lambda fault=fault: self._do(fault))  # type: ignore[misc]
+            self._world.at(fault.at, self._do, fault)
 
     def calm(self) -> None:
         """End everything that is still wrong."""
@@ -225,10 +225,7 @@ class Nemesis:
         for _ in range(dice.randint(1, 3)):
             delay = dice.randint(1, 3_000) * _MS
             host = dice.choice(self._workers)
-            self._world.after(
-                delay,
-                lambda host=host: self._dies(host, self._stage.workers, 2 * SECOND),  # type: ignore[misc]
-            )
+            self._world.after(delay, self._dies, host, self._stage.workers, 2 * SECOND)
         if dice.random() < 0.5:
             again = self._flush_now if dice.random() < 0.5 else self._restart_now
             self._world.after(dice.randint(100, 3_000) * _MS, again)

@@ -57,9 +57,9 @@ class Post:
     created_at: int = 0
     """When the post was first written, whatever its revision."""
 
-    def copy(self) -> Post:
-        """Return a post of the stock as it appears in one schedule."""
-        return replace(self)
+    def later(self, span: int) -> Post:
+        """Return a post of the stock as it appears in one schedule, so many µs later."""
+        return replace(self, at=self.at + span, created_at=self.created_at + span)
 
 
 @dataclass(slots=True)
@@ -88,66 +88,90 @@ class FarSide:
         self.troubles = Troubles()
         self.freezing: int = 0
         """µs that the next sender stands still between its check and its write."""
-        self._dice: random.Random = world.dice(name)
+        self.dice: random.Random = world.dice(name)
 
     def write(self, what: str, land: Land) -> Waiting[Report]:
         """Make a write call; ``land`` does it, when it does."""
-        dice, world, troubles = self._dice, self.world, self.troubles
-        called_at = world.now
-        frozen, self.freezing = self.freezing, 0
-        there = 30_000 + int(dice.random() * 370_000)
-        fate = dice.random()
-
-        def begin(process: Process) -> None:
-            if frozen:
-                process.host.freeze(frozen)
-                world.after(frozen + there, lambda: process.resume(land(called_at, late=True)))
-                return
-            if troubles.blocked:
-                process.later(there, Blocked("access was revoked"))
-                return
-            if troubles.limited and fate < 0.7:
-                process.later(there, NotDone(dice.randint(1, 30)))
-                return
-            if fate >= troubles.share:
-                world.after(there, lambda: process.resume(land(called_at, late=False)))
-                return
-            kind = dice.choice(("nothing", "cut", "late", "late", "refused", "limited"))
-            world.tell(f"{what}: the call ends in «{kind}»")
-            if kind == "refused":
-                process.later(there, Refused("not allowed"))
-            elif kind == "limited":
-                process.later(there, NotDone(dice.randint(1, 30)))
-            elif kind == "nothing":
-                process.later(dice.choice((there, TIMEOUT)), Unknown("no answer"))
-            elif kind == "cut":
-                world.after(there, lambda: _ignored(land(called_at, late=False)))
-                process.later(there + dice.randint(0, TIMEOUT), Unknown("cut"))
-            else:
-                world.after(
-                    dice.randint(there, LATEST), lambda: _ignored(land(called_at, late=False))
-                )
-                process.later(TIMEOUT, Unknown("timeout"))
-
-        return Waiting(begin)
+        return _Write(self, what, land)
 
     def read(self, look: Callable[[], Any]) -> Waiting[Any]:
         """Make a read call."""
-        dice, world = self._dice, self.world
-        there = 30_000 + int(dice.random() * 270_000)
-        fails = dice.random() < self.troubles.share
+        return _Read(self, look)
 
-        def begin(process: Process) -> None:
-            if fails or self.troubles.blocked:
-                process.later(there, error=Unavailable("no answer"))
-            else:
-                world.after(there, lambda: process.resume(look()))
 
-        return Waiting(begin)
+class _Write(Waiting[Report]):
+    """Waits for the answer of a write call."""
+
+    __slots__ = ("_called_at", "_fate", "_frozen", "_land", "_side", "_there", "_what")
+
+    def __init__(self, side: FarSide, what: str, land: Land) -> None:
+        self._side, self._what, self._land = side, what, land
+        self._called_at = side.world.now
+        self._frozen, side.freezing = side.freezing, 0
+        self._there = 30_000 + int(side.dice.random() * 370_000)
+        self._fate = side.dice.random()
+
+    def begin(self, process: Process) -> None:
+        side, there, world = self._side, self._there, self._side.world
+        if self._frozen:
+            process.host.freeze(self._frozen)
+            world.after(self._frozen + there, self._arrive, process)
+        elif side.troubles.blocked:
+            process.later(there, Blocked("access was revoked"))
+        elif side.troubles.limited and self._fate < 0.7:
+            process.later(there, NotDone(side.dice.randint(1, 30)))
+        elif self._fate >= side.troubles.share:
+            world.after(there, self._arrive, process)
+        else:
+            self._goes_wrong(process)
+
+    def _arrive(self, process: Process) -> None:
+        process.resume(self._land(self._called_at, late=self._frozen > 0))
+
+    def _goes_wrong(self, process: Process) -> None:
+        there, dice, world = self._there, self._side.dice, self._side.world
+        kind = dice.choice(("nothing", "cut", "late", "late", "refused", "limited"))
+        world.tell(f"{self._what}: the call ends in «{kind}»")
+        if kind == "refused":
+            process.later(there, Refused("not allowed"))
+        elif kind == "limited":
+            process.later(there, NotDone(dice.randint(1, 30)))
+        elif kind == "nothing":
+            process.later(dice.choice((there, TIMEOUT)), Unknown("no answer"))
+        elif kind == "cut":
+            world.after(there, self._lands)
+            process.later(there + dice.randint(0, TIMEOUT), Unknown("cut"))
+        else:
+            world.after(dice.randint(there, LATEST), self._lands)
+            process.later(TIMEOUT, Unknown("timeout"))
+
+    def _lands(self) -> None:
+        """Do it, and answer nobody."""
+        self._land(self._called_at, late=False)
+
+
+class _Read(Waiting[Any]):
+    """Waits for the answer of a read call."""
+
+    __slots__ = ("_fails", "_look", "_side", "_there")
+
+    def __init__(self, side: FarSide, look: Callable[[], Any]) -> None:
+        self._side, self._look = side, look
+        self._there = 30_000 + int(side.dice.random() * 270_000)
+        self._fails = side.dice.random() < side.troubles.share
+
+    def begin(self, process: Process) -> None:
+        if self._fails or self._side.troubles.blocked:
+            process.later(self._there, error=Unavailable("no answer"))
+        else:
+            self._side.world.after(self._there, self._arrive, process)
+
+    def _arrive(self, process: Process) -> None:
+        process.resume(self._look())
 
 
 def _ignored(_: object) -> None:
-    """Take an answer that nobody waits for."""
+    """Take what nobody waits for."""
 
 
 @dataclass(slots=True)
@@ -212,6 +236,8 @@ class Network(FarSide):
 
     world: World
     posts: list[Post] = field(default_factory=list)
+    said: dict[str, list[Post]] = field(default_factory=dict)
+    """What the brand posted, by its text."""
     answered: set[str] = field(default_factory=set)
     """Posts to which somebody of the brand has replied in the network's own app."""
 
@@ -223,6 +249,8 @@ class Network(FarSide):
     def appear(self, post: Post) -> None:
         """Show something new."""
         self.posts.append(post)
+        if post.kind == "posted":
+            self.said.setdefault(post.text, []).append(post)
         if post.in_reply_to and post.text.startswith(TYPED):
             self.answered.add(post.in_reply_to)
         self.world.tell(f"network: {post.kind} {post.native_id}.{post.revision} {post.text!r}")
@@ -232,7 +260,7 @@ class Network(FarSide):
         """Post as the brand, through the API."""
 
         def land(called_at: int, *, late: bool) -> Done:
-            times = sum(post.text == text for post in self.posts)
+            times = len(self.said.get(text, ()))
             native_id = f"9{text.removeprefix(_REPLY)}-{times}"
             self.appear(
                 Post(
@@ -256,13 +284,6 @@ class Network(FarSide):
         """Search the own timeline."""
         return self.read(
             lambda: next(
-                (
-                    post
-                    for post in self.posts
-                    if post.kind == "posted"
-                    and post.in_reply_to == in_reply_to
-                    and post.text == text
-                ),
-                None,
+                (post for post in self.said.get(text, ()) if post.in_reply_to == in_reply_to), None
             )
         )

@@ -22,7 +22,7 @@ from schemas.identity import event_id
 from schemas.topics import CASES_COMMANDS
 from tests.simulation.outside import Message
 from tests.simulation.stage import Stage
-from tests.simulation.world import GRID, MINUTE, SECOND, Host, on_grid, sleep
+from tests.simulation.world import BEAT, MINUTE, SECOND, Host, on_grid, sleep
 
 AGENTS = tuple(c.Actor(kind=c.ActorKind.AGENT, id=f"U{number}") for number in range(1, 4))
 OPERATOR = c.Actor(kind=c.ActorKind.OPERATOR, id="O1")
@@ -30,8 +30,6 @@ _INDEXES = 3
 _CHOICES = ("answer", "both answer", "resolve", "snooze", "correct", "escalate", "claim", "look")
 _WEIGHTS = (44, 5, 36, 4, 4, 2, 3, 2)
 _MOODS = 2
-CLICKS = 3 * GRID
-"""People act at such instants, so that what they ask for comes in batches."""
 _LOOKS = 4
 _IGNORED = 0.04
 """After so many looks people begin to do again what they did first."""
@@ -66,11 +64,11 @@ def habit(case: str, look: int, mood: int) -> Habit:
     one, other = dice.sample(AGENTS, 2)
     (choice,) = dice.choices(_CHOICES, _WEIGHTS)
     return Habit(
-        delay=dice.randint(1, 8) * CLICKS,
+        delay=dice.randint(0, 4) * BEAT,
         at_the_card=dice.random() < 0.6,
         choice=choice,
         agents=(one, other),
-        typing=dice.randint(1, 3) * CLICKS,
+        typing=dice.randint(1, 2) * BEAT,
         claims_first=dice.random() < 0.3,
         waits=dice.random() < 0.2,
         why=dice.choice((c.Disposition.NO_ANSWER_NEEDED, c.Disposition.SPAM)),
@@ -80,7 +78,7 @@ def habit(case: str, look: int, mood: int) -> Habit:
         valid=dice.random() < 0.5,
         stored_late=dice.random() < 0.03,
         again=dice.choice((5 * SECOND, 30 * SECOND, 5 * MINUTE)) if dice.random() < 0.05 else 0,
-        pause=dice.randint(2, 16) * CLICKS,
+        pause=dice.randint(1, 8) * BEAT,
     )
 
 
@@ -99,8 +97,9 @@ class People:
         self._until = until
         self._dice = stage.world.dice("people")
         self._mood = self._dice.randrange(_MOODS)
-        self._host = Host(stage.world, "people", lambda _: None)
-        self._host.start()
+        self._beat = stage.beat
+        self.host = Host(stage.world, "people", lambda _: None)
+        self.host.start()
         self._busy: set[str] = set()
         self._looks: dict[str, int] = {}
         self._clicks: dict[str, int] = {}
@@ -120,7 +119,7 @@ class People:
         look = self._looks[case] = self._looks.get(case, 0) + 1
         found = habit(case, look % _LOOKS, self._mood)
         world.at(
-            on_grid(world.now, CLICKS) + found.delay,
+            on_grid(world.now, self._beat) + found.delay,
             lambda: self._act(message, covers, unsettled, found),
         )
 
@@ -194,7 +193,7 @@ class People:
 
     def _settle(self, case: str, effect: str, found: Habit) -> None:
         text = self._texts.get(effect)
-        sent = any(post.text == text for post in self._stage.network.posts)
+        sent = text in self._stage.network.said
         self._stage.history.network_truth[effect] = sent
         self._ask(c.SettleReply, case, OPERATOR, found, effect_id=effect, sent=sent)
 
@@ -237,7 +236,7 @@ class People:
             world.after(found.again, lambda: self._store(command, packed))
 
     def _store(self, command: c.Command, packed: Packed) -> None:
-        self._host.spawn(command.command_id, self._send(command, packed))
+        self.host.spawn(command.command_id, self._send(command, packed))
 
     async def _send(self, command: c.Command, packed: Packed) -> None:
         while True:

@@ -19,6 +19,9 @@ from careline.ledger.store import Ledger
 from tests.simulation.model import ShardModel
 from tests.simulation.world import Host, Process, Waiting, World
 
+_TAKES_TIME = 0.25
+"""The share of calls that take some time even while all is well."""
+
 
 class SimRedis:
     """The server of the one shard, and who still speaks to which copy of it."""
@@ -29,7 +32,7 @@ class SimRedis:
         self.skew = 0
         self.down = False
         self.trouble = 0.0
-        self._dice: random.Random = world.dice("redis")
+        self.dice: random.Random = world.dice("redis")
         self._runs = 0
         self.server = self._new()
         self.old: ShardModel | None = None
@@ -39,6 +42,8 @@ class SimRedis:
         """Script → called once: it has just run, and its host has no answer yet."""
         self.slow = 1
         """How many times as long as usual every call takes."""
+        self.crowded: Callable[[], bool] = lambda: False
+        """Whether two take themselves for the owner, so that their calls may come in between."""
 
     def _new(self) -> ShardModel:
         return ShardModel(self._run_id(), self.clock)
@@ -78,33 +83,55 @@ class SimRedis:
         """Return the server that a host speaks to."""
         return self.old if self.old is not None and host.name in self.cut_off else self.server
 
-    def ask(self, call: Callable[[ShardModel], Any], *, script: str = "") -> Waiting[Any]:
-        """Call the server; the answer comes, or an error that tells nothing."""
-        dice, world = self._dice, self.world
-        there = (60 + int(dice.random() * 840)) * self.slow
-        fate = dice.random()
+    def at_once(self) -> bool:
+        """Say whether a call is answered before anything else can happen.
 
-        def begin(process: Process) -> None:
-            def arrive() -> None:
-                if self.down:
-                    process.resume(error=LedgerUnavailable("the server is down"))
-                    return
-                if fate < self.trouble:
-                    if dice.random() < 0.5:
-                        call(self.of(process.host))
-                    process.later(dice.randint(0, 900_000), error=LedgerUnavailable("no answer"))
-                    return
-                answer = call(self.of(process.host))
-                if script in self.behind:
-                    self.behind.pop(script)(process.host)
-                if dice.random() < 0.85:
-                    process.resume(answer)
-                else:
-                    process.later(60 + int(dice.random() * 30_000), answer)
+        Most are while all is well: it is half a millisecond in which nobody else does anything.
+        """
+        return not (
+            self.trouble
+            or self.slow > 1
+            or self.down
+            or self.old is not None
+            or self.behind
+            or self.crowded()
+            or self.dice.random() < _TAKES_TIME
+        )
 
-            world.after(there, arrive)
 
-        return Waiting(begin)
+class _Asked(Waiting[Any]):
+    """Waits for an answer of the server, or an error that tells nothing."""
+
+    __slots__ = ("_args", "_call", "_fate", "_redis", "_script", "_there")
+
+    def __init__(self, redis: SimRedis, script: str, call: Callable[..., Any], *args: Any) -> None:
+        dice = redis.dice
+        self._redis, self._script = redis, script
+        self._call, self._args = call, args
+        self._there = (60 + int(dice.random() * 840)) * redis.slow
+        self._fate = dice.random()
+
+    def begin(self, process: Process) -> None:
+        self._redis.world.after(self._there, self._arrive, process)
+
+    def _arrive(self, process: Process) -> None:
+        redis, script = self._redis, self._script
+        dice = redis.dice
+        if redis.down:
+            process.resume(error=LedgerUnavailable("the server is down"))
+            return
+        if self._fate < redis.trouble:
+            if dice.random() < 0.5:
+                self._call(redis.of(process.host), *self._args)
+            process.later(dice.randint(0, 900_000), error=LedgerUnavailable("no answer"))
+            return
+        answer = self._call(redis.of(process.host), *self._args)
+        if script in redis.behind:
+            redis.behind.pop(script)(process.host)
+        if dice.random() < 0.85:
+            process.resume(answer)
+        else:
+            process.later(60 + int(dice.random() * 30_000), answer)
 
 
 class SimScripts:
@@ -116,7 +143,10 @@ class SimScripts:
 
     async def run(self, name: str, _: int, *args: Arg) -> Reply:
         """Call a script."""
-        answer: Reply = await self._redis.ask(lambda server: server.run(name, *args), script=name)
+        redis = self._redis
+        if redis.at_once():
+            return redis.server.run(name, args)
+        answer: Reply = await _Asked(redis, name, ShardModel.run, name, args)
         return answer
 
     async def run_many(
@@ -133,21 +163,25 @@ class SimClient:
         """Call this server."""
         self._redis = redis
 
-    def hget(self, name: str, field: str) -> Awaitable[bytes | None]:
+    async def hget(self, name: str, field: str) -> bytes | None:
         """HGET."""
-        return self._redis.ask(lambda server: server.get(_bare(name), field.encode()))
+        redis = self._redis
+        if redis.at_once():
+            return redis.server.get(_bare(name), field.encode())
+        found: bytes | None = await _Asked(redis, "", ShardModel.get, _bare(name), field.encode())
+        return found
 
     def hgetall(self, name: str) -> Awaitable[dict[bytes, bytes]]:
         """HGETALL."""
-        return self._redis.ask(lambda server: dict(server.hashes.get(_bare(name), {})))
+        return self._ask(lambda server: dict(server.hashes.get(_bare(name), {})))
 
     def get(self, name: str) -> Awaitable[bytes | None]:
         """GET."""
-        return self._redis.ask(lambda server: server.strings.get(_bare(name)))
+        return self._ask(lambda server: server.strings.get(_bare(name)))
 
     def xlen(self, _: str) -> Awaitable[int]:
         """XLEN."""
-        return self._redis.ask(lambda server: len(server.outbox or ()))
+        return self._ask(lambda server: len(server.outbox or ()))
 
     def zrange(
         self, name: str, first: int, last: int, *, withscores: bool
@@ -161,7 +195,10 @@ class SimClient:
             stop = len(entries) if last == -1 else last + 1
             return [(member, score) for score, member in entries[first:stop]]
 
-        return self._redis.ask(call)
+        return self._ask(call)
+
+    def _ask(self, call: Callable[[ShardModel], Any]) -> Waiting[Any]:
+        return _Asked(self._redis, "", call)
 
 
 def _bare(name: str) -> str:

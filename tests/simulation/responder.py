@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from datetime import datetime
+from functools import partial
 from typing import Any, cast
 
 from careline.domain.case import Case, ReplyState
 from careline.domain.effects import SLACK, Intent
 from careline.ledger.effects import Attempt, NotNow, PendingEffect
 from careline.ledger.executor import Executor, ExecutorSettings, Performer
+from careline.ledger.lanes import Lane
 from careline.ledger.outcomes import Done, Refused, Report
 from careline.ledger.store import Ledger
 from careline.runtime.errors import RetryableError
@@ -103,6 +105,11 @@ class _Tasks:
 class SimExecutor(Executor):
     """The real executor without an event loop."""
 
+    def __init__(self, *args: Any, **facts: Any) -> None:
+        """Have lanes without end, which need not know whose they are: no circles."""
+        super().__init__(*args, **facts)
+        self._lanes.default_factory = partial(Lane, _MANY)
+
     async def loop(self, stage: Stage, host: Host) -> None:
         """Look at the effects when one is due, as `run` does."""
         name = f"effects:{self.effects.executor}"
@@ -117,10 +124,12 @@ class SimExecutor(Executor):
             left = _LONGEST if first is None else first / 1000 - stage.redis.clock() / SECOND
             if left > 0:
                 await stage.kafka.signal(CASES_EVENTS.name).wait(min(left + 0.01, _LONGEST))
-                await sleep(dice.uniform(0.1, 0.5))
+                await sleep(dice.uniform(0.3, 1.2))
             else:
                 await self._look(0, tasks)
-                await sleep(dice.uniform(0.2, 1.0))
+                # What is not in the log yet is looked at again when something is, or later.
+                await stage.kafka.signal(CASES_EVENTS.name).wait(dice.uniform(1.0, 4.0))
+                await sleep(dice.uniform(0.1, 0.5))
 
     async def _called(self, pending: PendingEffect, case: Case, attempt: Attempt) -> Report:
         return await self._performer.perform(pending.intent, case, attempt)
@@ -166,7 +175,7 @@ class Responder:
                 await stage.responders.changed.wait(_LONGEST)
                 continue
             await stage.kafka.signal(CASES_EVENTS.name).wait(_LONGEST)
-            await sleep(self._dice.uniform(12.0, 18.0))
+            await sleep(self._dice.uniform(20.0, 40.0))
             if not stage.redis.of(self._host).zsets.get("refresh"):
                 continue
             try:

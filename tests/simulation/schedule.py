@@ -83,14 +83,16 @@ def play(
     for host in hosts:
         host.crash(10 * END)
     fingerprint = _fingerprint(stage) if proving else ""
-    return Played(seed, faults, verdict, fingerprint, stage.world.story)
+    story = stage.world.story
+    stage.leave()
+    return Played(seed, faults, verdict, fingerprint, story)
 
 
 def _peopled(stage: Stage, authors: int, faults: Sequence[Fault]) -> list[Host]:
     """Put everybody on the stage, and the faults on its heap."""
     world = stage.world
     fed, cursors = Signal(), dict[str, int]()
-    Customers(world, stage.network, authors=authors)
+    Customers(world, stage.network, authors=authors, beat=stage.beat)
     people = People(stage, until=PEOPLE_UNTIL)
     workers = [Host(world, f"worker-{name}", lambda host: _work(stage, host)) for name in "ab"]
     responders = [
@@ -105,7 +107,7 @@ def _peopled(stage: Stage, authors: int, faults: Sequence[Fault]) -> list[Host]:
     stage.workers.members = workers
     stage.responders.members = responders
     stage.slack.troubles.share = stage.network.troubles.share = 0.04
-    hosts = [*workers, *responders, connector, auditor]
+    hosts = [*workers, *responders, connector, auditor, people.host]
     for host in hosts:
         host.start()
     stage.workers.review()

@@ -13,12 +13,13 @@ from schemas.triage import Priority
 from tests.simulation.kafka import Kafka, SimProducer, SimReader
 from tests.simulation.outside import Network, Slack
 from tests.simulation.redis import SimRedis
-from tests.simulation.world import SECOND, Host, Signal, SimClock, World
+from tests.simulation.world import BEAT, GRID, SECOND, Host, Signal, SimClock, World
 
 ACCOUNT = "acme"
 NETWORK = "x"
 _SESSION = 10 * SECOND
 _JOIN = 3 * SECOND
+_IN_STEP = 0.9
 
 POLICY = Policy(
     first_response={
@@ -111,7 +112,14 @@ class Stage:
         self.history = History()
         self.workers = Group(self.world)
         self.responders = Group(self.world)
+        self.redis.crowded = lambda: self.workers.both or self.responders.both
         self.cancelled: set[str] = set()
         """Topics whose next batch is acknowledged without having been worked on."""
+        self.beat = BEAT if self.world.dice("beat").random() < _IN_STEP else GRID
+        """At which instants people write and click: in a few schedules each at their own."""
         self.flags = frozenset(flags)
-        self.cases_opened = 0
+
+    def leave(self) -> None:
+        """Let go of everything: a world is full of circles, and no collector need look for them."""
+        for part in (self.kafka, self.redis, self.slack, self.network, self.world, self):
+            vars(part).clear()

@@ -80,7 +80,7 @@ async def random_calls(counted: Counted, seed: int) -> None:
         counted.time.micros += rng.choice((0, 300, 1_000, 40_000))
         await counted.time.set(counted.client, 0)
         name, args = calls.next(model)
-        assert await counted.scripts.run(name, 0, *args) == model.run(name, *args), (number, name)
+        assert await counted.scripts.run(name, 0, *args) == model.run(name, args), (number, name)
 
 
 async def nothing_behind_a_fence_that_is_gone(counted: Counted) -> None:

@@ -79,7 +79,7 @@ async def test_the_model_answers_and_writes_as_the_real_scripts_do(
         await time.set(client, 0)
         name, args = calls.next(model)
         real = await scripts.run(name, 0, *args)
-        ours = model.run(name, *args)
+        ours = model.run(name, args)
         assert ours == real, (number, name, args)
         verdict = real[0].decode() if isinstance(real[0], bytes) else "?"
         answers[f"{name}:{verdict}"] = answers.get(f"{name}:{verdict}", 0) + 1

@@ -5,6 +5,7 @@ The full size is `make simulate`, all planted bugs are `make simulate-planted`.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -69,6 +70,18 @@ def test_what_is_remembered_changes_no_history() -> None:
             assert [one.verdict for one in again] == [one.verdict for one in worked_out]
     finally:
         remembered.remove()
+
+
+@pytest.mark.usefixtures("silence", "memo")
+def test_a_world_that_has_ended_leaves_no_circles_behind() -> None:
+    play(1, authors=20, proving=False)
+    gc.collect()
+    gc.disable()
+    try:
+        play(2, authors=20, proving=False)
+        assert gc.collect() < 200
+    finally:
+        gc.enable()
 
 
 def _python(seed: int, hash_seed: str) -> str:

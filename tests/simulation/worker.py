@@ -7,7 +7,7 @@ only their loop, as `streams/` has it, with Faust's acknowledgements and its sin
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, cast
 
 from careline.ledger.apply import Applier
@@ -23,39 +23,35 @@ from schemas.topics import CASES_COMMANDS, MENTIONS_RECEIVED, MENTIONS_TRIAGED
 from schemas.triage import Triage, Urgency
 from tests.simulation.redis import SimLedger
 from tests.simulation.stage import Stage
-from tests.simulation.world import SECOND, Host, Process, Signal, Waiting, sleep
+from tests.simulation.world import SECOND, Host, Signal, World, sleep
 
 _NEVER = 60.0
 _REPLAYS = 3
 _PASSES = 20
 _OVERDUE = 30 * SECOND
+_GATHER = (0.3, 1.5)
 URGENCY = {"!": Urgency.CRITICAL, "h": Urgency.HIGH, "n": Urgency.NORMAL, "l": Urgency.NONE}
 
 
 class Turn:
     """A lock for the processes of one host."""
 
-    def __init__(self) -> None:
+    def __init__(self, world: World) -> None:
         """Free."""
         self._held = False
         self._free = Signal()
-        self._world: Any = None
+        self._world = world
 
     async def __aenter__(self) -> None:
         """Wait for one's turn."""
         while self._held:
             await self._free.wait(_NEVER)
         self._held = True
-        self._world = await Waiting(_me)
 
     async def __aexit__(self, *_: object) -> None:
         """Let the next one."""
         self._held = False
         self._free.fire(self._world)
-
-
-def _me(process: Process) -> None:
-    process.resume(process.host.world)
 
 
 def triaged(record: Record) -> Packed:
@@ -105,11 +101,13 @@ class Worker:
             policy=stage.policy,
             quarantine=cast("Quarantine", None),
             forward=_not_here,
-            missed=self._missed,
+            missed=partial(_missed, stage),
         )
         self._fence: Fence | None = None
-        self._turn = Turn()
+        self._turn = Turn(stage.world)
         self._committed = Signal()
+        self._earlier = Signal()
+        self._next_due = 0
         self._dice = stage.world.dice(f"{host.name}/{stage.world.now}")
         topics = (MENTIONS_TRIAGED.name, CASES_COMMANDS.name)
         host.spawn("triage", self._consume(MENTIONS_RECEIVED.name, self._triage))
@@ -135,7 +133,7 @@ class Worker:
             if not records:
                 await kafka.signal(topic).wait(_NEVER)
                 # What came in meanwhile is fetched a little later, so that batches form.
-                await sleep(self._dice.uniform(0.2, 0.8))
+                await sleep(self._dice.uniform(*_GATHER))
                 continue
             at += len(records)
             if topic in self.stage.cancelled:
@@ -163,24 +161,6 @@ class Worker:
         packed = [triaged(record) for record in records]
         await self.stage.producer.send_batch(MENTIONS_TRIAGED.name, 0, packed)
 
-    async def _missed(self, _: int, first: int, last: int) -> Sequence[Record]:
-        found: list[Record] = []
-        async for batch in self.stage.reader.read(MENTIONS_RECEIVED.name, 0, first, last + 1):
-            for record in batch:
-                packed = triaged(record)
-                found.append(
-                    Record(
-                        topic=MENTIONS_TRIAGED.name,
-                        partition=0,
-                        offset=record.offset,
-                        key=packed.key,
-                        value=packed.value,
-                        headers=tuple(packed.headers),
-                        timestamp_ms=record.timestamp_ms,
-                    )
-                )
-        return found
-
     async def _in_sequence(self, topic: str, records: Sequence[Record]) -> None:
         for _ in range(_REPLAYS):
             await self.ready()
@@ -195,7 +175,7 @@ class Worker:
                 async with self._turn:
                     await self.replay(gap.topic, gap.expected)
             else:
-                self._committed.fire(self.stage.world)
+                self._has_committed()
                 return
         raise RetryableError("still out of sequence")
 
@@ -233,8 +213,8 @@ class Worker:
             mine = self.stage.workers.owns(self.host)
             left += 0 if mine else _OVERDUE / SECOND
             if left > 0:
-                await self._committed.wait(min(left + 0.05, _NEVER))
-                await sleep(self._dice.uniform(0.3, 1.0))
+                self._next_due = world.now + int(left * SECOND)
+                await self._earlier.wait(min(left + self._dice.uniform(0.1, 1.0), _NEVER))
                 continue
             try:
                 if mine:
@@ -244,18 +224,28 @@ class Worker:
                     fired = await self.applier.fire_due(0)
                     if not fired:
                         break
-                    self._committed.fire(world)
+                    self._has_committed()
             except Fenced:
                 self._fence = None
             except RetryableError:
                 pass
             await sleep(self._dice.uniform(0.5, 2.0))
 
+    def _has_committed(self) -> None:
+        """Wake the outbox, and the deadlines if one is due earlier than they know."""
+        world, redis = self.stage.world, self.stage.redis
+        server = redis.of(self.host)
+        if server.outbox:
+            self._committed.fire(world)
+        due = server.zsets.get("due")
+        if due and (min(due.values()) * 1000 - redis.clock()) < self._next_due - world.now:
+            self._earlier.fire(world)
+
     async def _outbox(self) -> None:
         while True:
             waits = bool(self.stage.redis.of(self.host).outbox)
             await self._committed.wait(5.0 if waits else _NEVER)
-            await sleep(self._dice.uniform(0.1, 0.5))
+            await sleep(self._dice.uniform(0.02, 0.2))
             if self._fence is None or not self.stage.workers.owns(self.host):
                 continue
             try:
@@ -264,6 +254,26 @@ class Worker:
                 self._fence = None
             except RetryableError:
                 await sleep(self._dice.uniform(0.1, 1.0))
+
+
+async def _missed(stage: Stage, _: int, first: int, last: int) -> Sequence[Record]:
+    """Triage what was passed over, on the spot."""
+    found: list[Record] = []
+    async for batch in stage.reader.read(MENTIONS_RECEIVED.name, 0, first, last + 1):
+        for record in batch:
+            packed = triaged(record)
+            found.append(
+                Record(
+                    topic=MENTIONS_TRIAGED.name,
+                    partition=0,
+                    offset=record.offset,
+                    key=packed.key,
+                    value=packed.value,
+                    headers=tuple(packed.headers),
+                    timestamp_ms=record.timestamp_ms,
+                )
+            )
+    return found
 
 
 async def _not_here(*_: object) -> None:

@@ -7,24 +7,24 @@ processes go on later from exactly where they were.
 
 from __future__ import annotations
 
-import heapq
 import random
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from heapq import heappop, heappush
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
-HOUR = 60 * MINUTE
 GRID = 5 * SECOND
 """The resolution of every clock: what happens within it happens at one instant. So the same life is
 lived in the same instants under many schedules, and what follows from the same is known."""
+BEAT = 30 * SECOND
+"""Most people write and click at such instants, so that what they say comes in batches."""
 _START_MICROS = int(START.timestamp()) * SECOND
-
-Step = Callable[["Process"], None]
 
 
 class World:
@@ -37,29 +37,28 @@ class World:
         self.telling = telling
         self.story: list[tuple[int, str]] = []
         self.errors: list[str] = []
-        self._heap: list[tuple[int, int, Callable[[], None]]] = []
+        self._heap: list[tuple[int, int, Callable[..., object], tuple[Any, ...]]] = []
         self._count = 0
 
     def dice(self, name: str) -> random.Random:
         """Return dice of one's own, so that one part's throws do not change another's."""
         return random.Random(f"{self.seed}/{name}")
 
-    def at(self, when: int, call: Callable[[], None]) -> None:
+    def at(self, when: int, call: Callable[..., object], *args: Any) -> None:
         """Call something at a time."""
-        self._count += 1
-        heapq.heappush(self._heap, (max(when, self.now), self._count, call))
+        self.after(when - self.now, call, *args)
 
-    def after(self, delay: int, call: Callable[[], None]) -> None:
+    def after(self, delay: int, call: Callable[..., object], *args: Any) -> None:
         """Call something after so many µs."""
-        self._count += 1
-        heapq.heappush(self._heap, (self.now + max(delay, 0), self._count, call))
+        count = self._count = self._count + 1
+        heappush(self._heap, (self.now + delay if delay > 0 else self.now, count, call, args))
 
     def run(self, until: int) -> None:
         """Let time pass."""
         heap = self._heap
         while heap and heap[0][0] <= until:
-            self.now, _, call = heapq.heappop(heap)
-            call()
+            self.now, _, call, args = heappop(heap)
+            call(*args)
         self.now = until
 
     def micros(self) -> int:
@@ -92,13 +91,13 @@ def on_grid(micros: int, grid: int = GRID) -> int:
 
 
 class Waiting(Awaitable[T], Generic[T]):
-    """Something to await: says how the process is resumed."""
+    """Something to await: says how the process that waits is resumed."""
 
-    __slots__ = ("begin",)
+    __slots__ = ()
 
-    def __init__(self, begin: Step) -> None:
-        """Call ``begin`` with the process that waits."""
-        self.begin = begin
+    @abstractmethod
+    def begin(self, process: Process) -> None:
+        """Take the process that waits."""
 
     def __await__(self) -> Generator[Any, Any, T]:
         """Give the process to the world until it is resumed."""
@@ -175,14 +174,8 @@ class Process:
             return
         host = self.host
         if host.frozen_until > host.world.now:
-            turn = self.turn
-
-            def thaw() -> None:
-                # Of two that would wake it meanwhile, the first one does.
-                if self.turn == turn:
-                    self.resume(value, error)
-
-            host.world.at(host.frozen_until, thaw)
+            # Of two that would wake it meanwhile, the first one does.
+            host.world.at(host.frozen_until, self.resume_if, self.turn, value, error)
             return
         self.turn += 1
         try:
@@ -197,19 +190,38 @@ class Process:
             return
         waiting.begin(self)
 
+    def resume_if(
+        self, turn: int, value: object = None, error: BaseException | None = None
+    ) -> None:
+        """Go on, unless something else has woken it since that turn."""
+        if self.turn == turn:
+            self.resume(value, error)
+
     def later(self, delay: int, value: object = None, error: BaseException | None = None) -> None:
         """Go on after so many µs."""
-        self.host.world.after(delay, lambda: self.resume(value, error))
+        self.host.world.after(delay, self.resume, value, error)
+
+
+class _Pause(Waiting[None]):
+    """Waits for a span of time."""
+
+    __slots__ = ("_micros",)
+
+    def __init__(self, micros: int) -> None:
+        self._micros = micros
+
+    def begin(self, process: Process) -> None:
+        process.host.world.after(self._micros, process.resume)
 
 
 def sleep(seconds: float) -> Waiting[None]:
     """Wait so many seconds of virtual time."""
-    return Waiting(lambda process: process.later(int(seconds * SECOND)))
+    return _Pause(int(seconds * SECOND))
 
 
 def pause(micros: int) -> Waiting[None]:
     """Wait so many µs of virtual time, and not one less."""
-    return Waiting(lambda process: process.later(micros))
+    return _Pause(micros)
 
 
 class Signal:
@@ -221,30 +233,32 @@ class Signal:
 
     def wait(self, seconds: float) -> Waiting[None]:
         """Wait for the signal, at most so long."""
+        return _Listening(self, int(seconds * SECOND))
 
-        def begin(process: Process) -> None:
-            turn = process.turn
-            self._waiting.append((process, turn))
-
-            def timeout() -> None:
-                if process.turn == turn:
-                    process.resume()
-
-            process.host.world.after(int(seconds * SECOND), timeout)
-
-        return Waiting(begin)
+    def listen(self, process: Process) -> None:
+        """Wake a process when it is fired, unless something else does before."""
+        self._waiting.append((process, process.turn))
 
     def fire(self, world: World) -> None:
         """Wake all of them."""
         waiting, self._waiting = self._waiting, []
         for process, turn in waiting:
             if not process.dead and process.turn == turn:
-                world.after(0, lambda process=process, turn=turn: _wake(process, turn))  # type: ignore[misc]
+                world.after(0, process.resume_if, turn)
 
 
-def _wake(process: Process, turn: int) -> None:
-    if process.turn == turn:
-        process.resume()
+class _Listening(Waiting[None]):
+    """Waits for a signal, or for a span of time."""
+
+    __slots__ = ("_micros", "_signal")
+
+    def __init__(self, signal: Signal, micros: int) -> None:
+        self._signal = signal
+        self._micros = micros
+
+    def begin(self, process: Process) -> None:
+        self._signal.listen(process)
+        process.host.world.after(self._micros, process.resume_if, process.turn)
 
 
 class SimClock:
