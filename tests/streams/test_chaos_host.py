@@ -9,18 +9,23 @@ import asyncio
 import os
 import resource
 import signal
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
 
 from careline.runtime.embedded_kafka import EmbeddedKafka
 from careline.runtime.embedded_valkey import EmbeddedValkey
+from careline.runtime.tether import tethered
 from tests.support.feed import Feed, all_arrived, feeding
+from tests.support.scale import scaled
 from tests.support.workers import TOPIC_PARTITIONS, a_rig
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 LEFT_EARLY = 75
+BUSY = "while True: pass"
+BUSY_S = scaled(3, 60)
 
 
 @pytest.fixture
@@ -71,6 +76,27 @@ async def test_a_worker_without_a_free_descriptor_loses_nothing(
             await rig.worker()
             await rig.ready(2)
         await all_arrived(rig, feed)
+
+
+async def test_a_worker_beside_two_that_take_all_the_processor_loses_nothing(
+    kafka: EmbeddedKafka, valkey: EmbeddedValkey
+) -> None:
+    async with a_rig(kafka.bootstrap, valkey.url) as rig:
+        worker = await rig.worker()
+        await rig.ready()
+        busy = [
+            await asyncio.create_subprocess_exec(*tethered([sys.executable, "-c", BUSY]))
+            for _ in range(max(2, os.cpu_count() or 2))
+        ]
+        try:
+            async with feeding(rig) as feed:
+                await asyncio.sleep(BUSY_S)
+        finally:
+            for process in busy:
+                process.kill()
+            await asyncio.gather(*(process.wait() for process in busy))
+        await all_arrived(rig, feed)
+        assert worker.returncode is None, "it was slow, and never taken for dead"
 
 
 async def test_a_worker_without_fausts_c_extension_refuses_to_start(
