@@ -21,7 +21,9 @@ RUN uv build --wheel --no-build-isolation --out-dir dist \
     && uv pip install --python /opt/careline/bin/python --no-cache --no-deps dist/*.whl
 
 FROM python:3.11-slim-bookworm
-RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin careline
+# A volume that is mounted there for the first time takes over the owner.
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin careline \
+    && install --directory --owner=10001 --group=10001 --mode=0700 /var/lib/careline
 COPY --from=build /opt/careline /opt/careline
 ENV PATH=/opt/careline/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -14,7 +14,6 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Final
 
 import aiohttp
@@ -214,14 +213,15 @@ async def _x(settings: Settings) -> Finding:
     return _ok("x", f"{detail}; @{configs[0].handle} found, {left} look-ups left")
 
 
-async def _disk(_: Settings) -> Finding:
-    free = shutil.disk_usage(Path.cwd()).free
+async def _disk(settings: Settings) -> Finding:
+    folder = settings.state_dir.absolute()
+    free = shutil.disk_usage(next(each for each in (folder, *folder.parents) if each.exists())).free
     if free < _LITTLE_DISK:
         return Finding(
             check="disk",
             verdict=Verdict.WARNING,
             detail=f"{free // 1024**2} MB free",
-            hint="dead letters above 256 kB are spooled here",
+            hint=f"dead letters above 256 kB are spooled in {folder}",
         )
     return _ok("disk", f"{free // 1024**3} GB free")
 

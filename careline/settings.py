@@ -245,7 +245,7 @@ class Settings(BaseSettings):
     log_json: bool | None = None
     """JSON lines; by default when standard error is no terminal."""
     state_dir: Path = Path(".careline")
-    """Where dead letters too large for Kafka are spooled."""
+    """Where dead letters too large for Kafka are spooled: on a disk that lasts."""
     kafka: KafkaSettings = KafkaSettings()
     redis: RedisSettings = RedisSettings()
     slack: SlackSettings = SlackSettings()

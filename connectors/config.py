@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from careline.runtime.brokers import Where
@@ -31,5 +33,7 @@ class ConnectorsConfig(BaseModel):
     """After this a person must say whether it was sent."""
     replies_at_once: int = Field(default=4, ge=1)
     """Calls of one account and kind at the same time."""
+    spool: Path | None = None
+    """Where dead letters too large for Kafka are kept; None: a folder that the system may clear."""
     kafka_timeout_s: float = Field(default=30.0, gt=0)
     stop_within_s: float = Field(default=8.0, gt=0)

@@ -114,7 +114,7 @@ async def _furnish(
     redis = connect(config.redis_url)
     stack.push_async_callback(redis.aclose)
     cursors = Cursors(redis)
-    reports = Quarantine(producer, config.partitions)
+    reports = Quarantine(producer, config.partitions, spool=config.spool)
     desk = Desk(
         publisher=Publisher(producer, cursors, reports, partitions=config.partitions, clock=clock),
         cursors=cursors,

@@ -7,6 +7,7 @@ environment or a file. The defaults are those of the design (section 8).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from pydantic import SecretStr
@@ -42,6 +43,8 @@ class WorkerConfig:
     triage_budget_each: float = 1.0
     """Seconds for a single text, once its batch has failed."""
     kafka_timeout: float = 30.0
+    spool: Path | None = None
+    """Where dead letters too large for Kafka are kept; None: a folder that the system may clear."""
     deadline_poll: float = 0.5
     outbox_poll: float = 1.0
     overdue_of_others: float = 30.0

@@ -71,7 +71,8 @@ class Engine(mode.Service):  # type: ignore[misc]
         )
         self._reader = LogReader(config.bootstrap, client_id="careline-worker")
         self._ledger = Ledger(self._redis, partitions=config.partitions)
-        quarantine = self._quarantine = Quarantine(self._producer, config.partitions)
+        quarantine = Quarantine(self._producer, config.partitions, spool=config.spool)
+        self._quarantine = quarantine
         self._triage = TriageStage(
             decision,
             self._producer,

@@ -49,7 +49,7 @@ async def opened_to_change(settings: Settings) -> AsyncIterator[Shards]:
     producer = Producer(config.bootstrap, client_id=_CLIENT)
     reader = LogReader(config.bootstrap, client_id=_CLIENT)
     client = connect(settings.redis.url.get_secret_value())
-    quarantine = Quarantine(producer, config.partitions)
+    quarantine = Quarantine(producer, config.partitions, spool=config.spool)
     triage = TriageStage(
         partial(chosen_decision, config.triage),
         producer,

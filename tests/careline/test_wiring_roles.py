@@ -133,3 +133,13 @@ def test_a_reply_in_doubt_waits_as_long_whoever_makes_the_configuration() -> Non
     alone = ConnectorsConfig(kafka_bootstrap="", redis_url="")
     assert x.landing_seconds == alone.reply_landing_s
     assert x.reply_unsettled_seconds == alone.reply_unsettled_s
+
+
+def test_large_dead_letters_go_where_the_settings_say(tmp_path: Path) -> None:
+    told = settings(state_dir=tmp_path, replay={"file": __file__})
+    worker = wiring.worker_config(told, a_config())
+    connector = wiring.connectors_config(told, a_config(), network="replay")
+    assert worker.spool == connector.spool == tmp_path / "dead-letters"
+    relative = wiring.worker_config(settings(), a_config()).spool
+    assert relative is not None
+    assert relative.is_absolute()

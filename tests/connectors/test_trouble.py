@@ -5,6 +5,7 @@ A gap that no reading can fill, a token that is no good any more, clocks and dat
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -87,3 +88,21 @@ async def test_an_instant_that_is_none_is_put_aside_and_its_neighbours_are_heard
             "@acme plain 0",
             "@acme plain 1",
         ]
+
+
+async def test_what_is_too_large_for_a_dead_letter_is_kept_where_the_process_was_told(
+    tmp_path: Path,
+) -> None:
+    spool = tmp_path / "state" / "dead-letters"
+    async with a_world(tmp_path) as world, world.running("acme", spool=spool):
+        world.put(kind="garbage", account="acme", item={"oops": "x" * 300_000})
+
+        async def aside() -> bool:
+            return len((await world.unreadable())[0]) == 1
+
+        await until(aside, "a dead letter of the large item")
+        ((letter,), _) = await world.unreadable()
+        kept = Path(dict(letter.headers)["spool"].decode())
+        assert kept.parent == spool
+        assert b"x" * 300_000 in await asyncio.to_thread(kept.read_bytes)
+        assert letter.value == b""
