@@ -15,6 +15,9 @@ from connectors.replay.config import ReplayConfig
 from connectors.runner import run_connectors
 from schemas.mentions import HEARD, TEXT_LIMIT_BYTES, MentionReceived
 from tests.connectors.world import WITHIN_S, a_world, until
+from tests.support.scale import scaled
+
+DOWN_S = scaled(1, 60)
 
 SLOWLY_S = 50.0
 
@@ -81,6 +84,7 @@ async def test_kafka_down_for_a_while_only_delays(tmp_path: Path) -> None:
         said = [world.put(author="ann", text=f"@acme help {n}") for n in range(3)]
         health = running.health["x:acme:mentions"]
         await until(lambda: health.failures_in_a_row > 0, "trouble is known")
+        await asyncio.sleep(DOWN_S)
         assert json.loads(await world.cursor("acme", "mentions"))["cursor"] not in said
         await world.kafka.broker_up()
         heard = await world.heard_at_least(3)

@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.kafka, pytest.mark.timeout(600)]
 
 REBALANCES = scaled(2, 40)
 FROZEN_S = scaled(9, 60)
+AWAY_S = scaled(4, 40)
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ async def test_a_broker_that_is_killed_is_waited_for(rig: Rig, broker: KafkaServ
     async with feeding(rig) as feed:
         await asyncio.sleep(1)
     await asyncio.to_thread(broker.kill)
-    await asyncio.sleep(4)
+    await asyncio.sleep(AWAY_S)
     await asyncio.to_thread(broker.restart)
     async with feeding(rig, feed):
         await asyncio.sleep(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -231,6 +232,27 @@ async def test_the_text_store_keeps_the_latest_revision_whatever_comes_late(
     stored = await world.ledger.read_mention(mention.mention_id, shard)
     assert stored is not None
     assert getattr(stored.heard, "text", None) == "second"
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_what_comes_five_times_and_in_any_order_is_one_query_in_its_last_words(
+    world: LedgerWorld, seed: int
+) -> None:
+    mention = a_mention(text="first")
+    edits = [an_edit(mention, text=f"words {n}", revision=str(n)) for n in (1, 2)]
+    deliveries = [mention, *edits] * 5
+    random.Random(seed).shuffle(deliveries)
+    for number, heard in enumerate([edits[0], *deliveries]):  # edited before it was created
+        shard = await world.hear(heard)
+        if number % 4 == 0:
+            await world.pump()
+    await world.pump()
+    case = await world.only_case()
+    assert [each.mention_id for each in case.open_obligations] == [mention.mention_id]
+    assert len(case.obligations) == 1
+    stored = await world.ledger.read_mention(mention.mention_id, shard)
+    assert stored is not None
+    assert getattr(stored.heard, "text", None) == "words 2"
 
 
 async def test_a_repeat_that_triage_now_takes_for_a_query_becomes_one(world: LedgerWorld) -> None:

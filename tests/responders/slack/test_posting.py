@@ -113,8 +113,13 @@ async def test_edits_survive_faults_and_end_at_the_last_version(floor: Floor) ->
         await seen(lambda: "@ana since" in words(card))
 
 
-async def test_a_closed_channel_is_answered_by_operations(floor: Floor) -> None:
-    floor.care.is_archived = True
+@pytest.mark.parametrize("how", ["archived", "removed"])
+async def test_a_closed_channel_is_answered_by_operations(floor: Floor, how: str) -> None:
+    if how == "archived":
+        floor.care.is_archived = True
+    else:
+        floor.care.bot_is_member = False
+        floor.care.is_private = True
     async with floor.responder():
         await floor.world.hear(a_mention(at=fresh()), a_triage())
         card = await floor.card("ops")

@@ -27,7 +27,26 @@ from tests.support.tls_front import Blow, TlsFront
 
 POST = "/api/chat.postMessage"
 CARDS_EACH = 3
+WAITING = scaled(20, 60)
+DOWN_S = scaled(1, 600)
 RETRY_AFTER = scaled(1, 30)
+
+
+async def test_after_a_long_time_without_slack_every_card_is_posted_once(floor: Floor) -> None:
+    down = floor.sandbox.faults.add(
+        {"server": "slack", "path": POST, "kind": "server_error", "accepted": False}
+    )
+    async with floor.responder(request_timeout=1.0, landing=0.3):
+        for number in range(WAITING):
+            await hear(floor, number)
+        await seen(lambda: down.hits >= WAITING, within=30)
+        await asyncio.sleep(DOWN_S)
+        assert floor.cards() == []
+        assert all(case.is_live for case in (await floor.world.cases()).values())
+        floor.sandbox.faults.clear()
+        await all_posted(floor, WAITING, within=scaled(60, 300))
+    assert copies(floor) == dict.fromkeys(copies(floor), 1)
+    assert len(floor.cards()) == WAITING
 
 
 @asynccontextmanager
