@@ -81,7 +81,7 @@ def worker_config(settings: Settings, config: CarelineConfig) -> WorkerConfig:
         triage=triage,
         development=settings.dev,
         session_timeout=settings.kafka.session_seconds,
-        spool=_spool(settings),
+        spool=spool(settings),
     )
 
 
@@ -200,11 +200,11 @@ def connectors_config(
         replay=replay,
         reply_landing_s=settings.x.landing_seconds,
         reply_unsettled_s=settings.x.reply_unsettled_seconds,
-        spool=_spool(settings),
+        spool=spool(settings),
     )
 
 
-def _spool(settings: Settings) -> Path:
+def spool(settings: Settings) -> Path:
     """Return the folder of large dead letters, whose names stand in Kafka for every process."""
     return settings.state_dir.absolute() / "dead-letters"
 

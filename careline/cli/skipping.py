@@ -129,7 +129,8 @@ async def _skipped(
     producer = Producer(settings.kafka.brokers, client_id=_CLIENT)
     await producer.start()
     try:
-        quarantine = Quarantine(producer, settings.kafka.partitions)
+        spool = wiring.spool(settings)
+        quarantine = Quarantine(producer, settings.kafka.partitions, spool=spool)
         for offset in left:
             await quarantine.skip(
                 topic=topic,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from dataclasses import replace
 from typing import Any
@@ -16,9 +17,12 @@ from careline.sandbox.slack.pings import count
 from responders.slack import buttons as b
 from responders.slack.cards import SHOWN_MAX, CardView, card_of, minimal_card
 from responders.slack.escape import length
+from schemas.base import well_formed
 from schemas.commands import Disposition
 from schemas.mentions import Visibility
 from tests.responders.slack.builders import NOW, SECRET_WORDS, Story, a_mention, a_triage, states
+from tests.responders.slack.test_escape import ALPHABET
+from tests.support.scale import scaled
 
 CARDS = states()
 HOSTILE = (
@@ -238,6 +242,20 @@ def test_hostile_words_are_shown_and_do_nothing(made: Any, text: str) -> None:
     assert all(link.startswith("https://x.com/") for link in pings["links"])
     json.dumps(view.blocks).encode()
     view.text.encode()
+
+
+def test_generated_words_make_cards_that_slack_takes_and_that_ping_nobody() -> None:
+    rng = random.Random(36)
+    for _ in range(scaled(100, 100_000)):
+        text = well_formed("".join(rng.choices(ALPHABET, k=rng.randint(1, 300))))
+        hostile = a_triage(reasons=(text,), topics=(text,), language=text[:20])
+        story = Story(a_mention(1, text, handle=text[:50]), triage=hostile)
+        for made in (card_of, minimal_card):
+            view = made(story.case, story.texts, private=False)
+            assert faults_of(view.blocks) == ("", []), repr(text)
+            found = count({"blocks": view.blocks, "text": view.text}, {"U0ANA"})
+            assert found["targets"] == [], repr(text)
+            assert all(link.startswith("https://x.com/") for link in found["links"]), repr(text)
 
 
 def test_a_huge_text_makes_a_shorter_card_and_not_a_refused_one() -> None:

@@ -20,6 +20,12 @@ from responders.slack.escape import (
     safe,
 )
 
+ALPHABET = [
+    *("a", " ", "\n", "<", ">", "&", "@", "!", "channel", "<!here>", "https://a.b/", "\u202e"),
+    *("\u200d", "\u0301", "👍🏽", "🇩🇪", "\ud800", "\x00", "&amp;", "<@U1>", "\u3164"),
+    "\U0010ffff",
+]
+"""What generated texts are made of."""
 PERSIAN = "\u0645\u06cc\u200c\u062e\u0648"
 """A word that is spelled with a zero-width character."""
 
@@ -94,13 +100,8 @@ def test_a_short_text_is_left_alone() -> None:
 
 def test_generated_texts_are_always_well_formed_and_within_the_limit() -> None:
     rng = random.Random(35)
-    alphabet = [
-        "a", " ", "\n", "<", ">", "&", "@", "!", "channel", "<!here>", "https://a.b/", "\u202e",
-        "\u200d", "\u0301", "👍🏽", "🇩🇪", "\ud800", "\x00", "&amp;", "<@U1>", "\u3164",
-        "\U0010ffff",
-    ]  # fmt: skip
     for _ in range(5000):
-        text = "".join(rng.choices(alphabet, k=rng.randint(0, 60)))
+        text = "".join(rng.choices(ALPHABET, k=rng.randint(0, 60)))
         for made in (safe(text, 40), mrkdwn(text, 40), one_line(text, 40)):
             assert length(made) <= 40
             made.encode("utf-8")
