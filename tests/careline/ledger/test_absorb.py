@@ -12,7 +12,6 @@ from careline.ledger.absorb import Absorber
 from careline.ledger.effects import Effects
 from careline.ledger.housekeeping import Housekeeper
 from careline.ledger.keeping import Keeping
-from careline.ledger.recovery import recover
 from careline.runtime.kafka import Record
 from schemas import commands as c
 from schemas.envelope import Packed
@@ -117,13 +116,7 @@ async def test_an_event_of_a_newer_kind_keeps_its_place_and_is_reported(world: L
         Packed(key=raw.key or b"", value=raw.value or b"", headers=packed_headers),
     )
     await world.client.flushall()
-    await recover(
-        world.ledger,
-        shard,
-        producer=world.producer,
-        reader=world.reader,
-        applier=world.applier,
-    )
+    await world.recover(shard)
     (after,) = [one for one in (await world.cases()).values() if one.kind is CaseKind.CARE]
     assert (after.version, after.last_event_id) == (case.version + 1, "from-tomorrow")
     assert after.open_obligations == case.open_obligations

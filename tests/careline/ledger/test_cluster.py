@@ -14,7 +14,6 @@ from careline.domain.policy import Policy
 from careline.ledger.fence import Fenced, LedgerUnavailable
 from careline.ledger.housekeeping import Housekeeper
 from careline.ledger.overdue import overdue
-from careline.ledger.rebuild import rebuild
 from careline.ledger.store import Ledger, key
 from careline.runtime.embedded_kafka import EmbeddedKafka
 from careline.runtime.embedded_valkey import EmbeddedValkey
@@ -22,6 +21,7 @@ from careline.runtime.errors import ConfigurationError
 from careline.runtime.kafka import LogReader, Producer
 from careline.runtime.redis import assert_durable, connect
 from schemas.topics import TOPICS
+from tests.careline.ledger.test_rebuild import rebuilt
 from tests.careline.ledger.test_recovery import a_busy_day, differences
 from tests.support.cluster import Cluster, until_true
 from tests.support.ledger import PARTITIONS, LedgerWorld, until
@@ -68,13 +68,7 @@ async def test_shards_on_three_nodes_hear_decide_send_and_are_rebuilt(
         for shard in range(PARTITIONS):
             fence = await world.ledger.fence(shard)
             assert (await Housekeeper(world.ledger).tidy(shard, fence)).finished
-            await rebuild(
-                world.ledger,
-                shard,
-                producer=world.producer,
-                reader=world.reader,
-                applier=world.applier,
-            )
+            await rebuilt(world, shard)
         assert differences(before, await world.cases()) == []
         await client.aclose()
 

@@ -9,12 +9,12 @@ from careline.ledger import erase
 from careline.ledger.erase import Author
 from careline.ledger.housekeeping import Housekeeper
 from careline.ledger.keeping import Keeping
-from careline.ledger.rebuild import rebuild
 from careline.ledger.store import key
 from schemas import commands as c
 from schemas.events import LOG, AuthorErased
 from schemas.identity import author_hash
 from schemas.mentions import AuthorRef, MediaRef, MentionReceived
+from tests.careline.ledger.test_rebuild import rebuilt
 from tests.support.ledger import PARTITIONS, LedgerWorld
 from tests.support.stories import ANA, a_mention, a_triage, an_edit, an_own_post
 
@@ -160,13 +160,7 @@ async def test_an_erased_text_does_not_come_back_by_a_flush_or_a_rebuild(
     await world.recover_all()
     assert hits(await everything(world)) == []
     for shard in range(PARTITIONS):
-        await rebuild(
-            world.ledger,
-            shard,
-            producer=world.producer,
-            reader=world.reader,
-            applier=world.applier,
-        )
+        await rebuilt(world, shard)
     assert hits(await everything(world)) == []
     assert await world.cases() == before
 

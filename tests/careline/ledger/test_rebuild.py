@@ -8,7 +8,6 @@ import pytest
 
 from careline.ledger.fence import Fenced
 from careline.ledger.rebuild import rebuild
-from careline.ledger.recovery import recover
 from careline.ledger.store import Ledger, key
 from careline.ledger.verify import Verifier
 from careline.runtime.embedded_valkey import EmbeddedValkey
@@ -97,13 +96,7 @@ async def test_a_rebuild_that_is_killed_is_followed_by_an_ordinary_recovery(
     )
     await world.ledger.script("wipe", shard, epoch.decode())
     assert await world.cases() == {}
-    await recover(
-        world.ledger,
-        shard,
-        producer=world.producer,
-        reader=world.reader,
-        applier=world.applier,
-    )
+    await world.recover(shard)
     assert await world.only_case() == before
 
 

@@ -15,7 +15,7 @@ from careline.ledger.effects import Effects
 from careline.ledger.fence import Fence, Fenced, InputLost
 from careline.ledger.outbox import packed_event
 from careline.ledger.outboxes import drain
-from careline.ledger.recovery import recover, replay
+from careline.ledger.recovery import replay
 from careline.ledger.store import key
 from careline.runtime.embedded_valkey import EmbeddedValkey
 from schemas import commands as c
@@ -336,13 +336,7 @@ async def test_a_command_replayed_after_its_time_is_refused_in_the_open(
     )
     await world.command(claim)
     await world.client.flushall()
-    await recover(
-        world.ledger,
-        shard,
-        producer=world.producer,
-        reader=world.reader,
-        applier=world.applier,
-    )
+    await world.recover(shard)
     assert await world.ledger.result_of("late", shard) == "refused:too_late"
     assert (await world.only_case()).claim is None
     assert (await world.ledger.position(shard)).inputs[CASES_COMMANDS.name] == 0
