@@ -190,6 +190,8 @@ def _note_triage(record: Record, heard: _Heard) -> None:
     if isinstance(triaged, RecordSkipped):
         return
     if isinstance(triaged.heard, (MentionReceived, MentionEdited)):
+        # What was heard stands here too, should its own record have been skipped since.
+        _first(heard.mentions, triaged.heard.mention_id, triaged.heard.heard_at)
         query = triaged.triage is None or triaged.triage.query
         heard.last_says_query[triaged.heard.mention_id] = query
 

@@ -11,6 +11,7 @@ from careline.ledger.audit import Balance, audit, bucket_of, sentence
 from careline.ledger.store import key
 from careline.runtime.kafka import Record
 from schemas import commands as c
+from schemas.identity import shard_of
 from schemas.mentions import MentionReceived
 from schemas.topics import MENTIONS_RECEIVED, MENTIONS_TRIAGED
 from tests.support.ledger import (
@@ -67,6 +68,20 @@ async def test_a_received_record_that_was_never_triaged_is_told(world: LedgerWor
         "x:acme:100 was never triaged",
         "1 received records have no triaged one",
     ]
+
+
+async def test_a_query_whose_received_record_was_skipped_later_is_heard_all_the_same(
+    world: LedgerWorld,
+) -> None:
+    """The stand-in of a skipped record says nothing: its triaged one still does."""
+    now = datetime.now(UTC)
+    mention = a_mention(heard_at=now, created_at=now)
+    shard = shard_of(mention.conversation.key, PARTITIONS)
+    triaged = packed_triaged(mention, a_triage(), 0)
+    await world.producer.send(MENTIONS_TRIAGED.name, shard, triaged)
+    await world.pump()
+    balance = await balance_of(world)
+    assert (balance.heard, balance.queries, balance.problems) == (1, 1, [])
 
 
 async def test_an_open_query_without_a_live_deadline_is_unanswered(world: LedgerWorld) -> None:
