@@ -31,7 +31,7 @@ from bench.corpus import Corpus, corpus_of
 from bench.percentiles import percentile
 from careline.triage import classify_batch
 from careline.triage.choice import TriageChoice, chosen_decision
-from careline.triage.model import default_model
+from careline.triage.model.classifier import default_model
 
 FILE: Final = Path(__file__).parent / "triage.json"
 BATCH: Final = 256

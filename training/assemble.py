@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from scipy.optimize import minimize
 
-from careline.triage import figures, metrics, model_data
-from careline.triage.model import Model, head_features, log_softmax
-from careline.triage.model_file import HEADS, SENTIMENTS, Artefact, Table
-from careline.triage.model_signs import SIGNS, signs
-from careline.triage.model_towers import GramTower, SubwordTower
+from careline.triage.model.classifier import Model, head_features, log_softmax
+from careline.triage.model.file import HEADS, SENTIMENTS, Artefact, Table
+from careline.triage.model.signs import SIGNS, signs
+from careline.triage.model.towers import GramTower, SubwordTower
+from careline.triage.quality import figures, labelled, metrics
 from training import heads, linear
 from training.data import NON_COMMERCIAL, Row, balanced
 from training.quantise import columns
@@ -24,7 +24,7 @@ from training.quantise import columns
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from careline.triage.model_file import Tower
+    from careline.triage.model.file import Tower
 
 VERSION: Final = "careline-triage-3"
 FREE: Final = "-free"
@@ -83,7 +83,7 @@ def fit_mix(
             for name, each in dev.items()
             if name.startswith(part)
             for row in each
-            if row.language not in model_data.MISLABELLED
+            if row.language not in labelled.MISLABELLED
         ]
         for part in ("umsab-val", "semeval")
     ]
@@ -160,7 +160,7 @@ def with_heads(
     settings = dict(artefact.settings)
     extra = np.zeros(2, dtype=np.float32)
     if nc:
-        texts, needs, urgency = model_data.triage(folder)
+        texts, needs, urgency = labelled.triage(folder)
         dense = features(texts)
         # As the complaint head sees them where it had not learnt from them.
         logit = fitted["complaint"].unseen[-len(texts) :]
@@ -177,7 +177,7 @@ def with_heads(
     table = np.stack([fitted[name].grams[:-1] for name in HEADS], axis=1)
     width = artefact.dense["heads"].shape[0]
     weights = np.stack([fitted[name].dense[:width] for name in HEADS], axis=1)
-    known_files = model_data.digests(folder)
+    known_files = labelled.digests(folder)
     changed = replace(
         artefact,
         version=VERSION if nc else VERSION + FREE,
@@ -193,7 +193,7 @@ def with_heads(
             "figures": found,
             "trained_on": {
                 name: known_files[name]
-                for name in (model_data.COMPLAINTS, model_data.TRIAGE, model_data.SPAM)
+                for name in (labelled.COMPLAINTS, labelled.TRIAGE, labelled.SPAM)
                 if nc or name not in NON_COMMERCIAL
             },
         },
@@ -209,9 +209,9 @@ def _spoken(
     What is said to brands weighs more than chatter, which is easily told; where its licence allows
     it, posts of the triage set that complain (or do not) help, and are not scored here.
     """
-    texts, labels, branded = model_data.complaints(folder)
+    texts, labels, branded = labelled.complaints(folder)
     to_brand, truth = np.array(branded), np.array(labels)
-    more, kinds = model_data.kinds(folder) if nc else ([], [])
+    more, kinds = labelled.kinds(folder) if nc else ([], [])
     complaints = heads.Examples(
         texts=texts + more,
         labels=np.array(labels + [int(kind == "complaint") for kind in kinds]),
@@ -219,7 +219,7 @@ def _spoken(
         helpers=len(more),
     )
     complaint = heads.fit("complaint", complaints, rare, features(complaints.texts))
-    texts, labels = model_data.spam(folder)
+    texts, labels = labelled.spam(folder)
     spams = heads.Examples(texts=texts, labels=np.array(labels))
     spam = heads.fit("spam", spams, rare, features(texts))
     unseen = complaint.unseen[: len(truth)]
@@ -234,7 +234,7 @@ def _without_labels(
     folder: Path, features: Any, rare: linear.Rarity, fitted: dict[str, heads.Head]
 ) -> dict[str, float]:
     """Fit needs-answer on what is said to brands and what is not; severity is put by hand."""
-    texts, labels, branded = model_data.complaints(folder)
+    texts, labels, branded = labelled.complaints(folder)
     dense = features(texts)
     said = heads.Examples(texts=texts, labels=np.array(branded, dtype=np.int64))
     needs = heads.fit("needs_answer", said, rare, dense)

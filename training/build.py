@@ -17,10 +17,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from careline.triage import metrics
-from careline.triage.model import Model
-from careline.triage.model_data import sentiment_dev
-from careline.triage.model_file import FREE, NAME, Artefact
+from careline.triage.model.classifier import Model
+from careline.triage.model.file import FREE, NAME, Artefact
+from careline.triage.quality import metrics
+from careline.triage.quality.labelled import sentiment_dev
 from training import place
 from training.assemble import provisional, sentiment_grams, with_heads
 from training.data import sentiment_train
@@ -28,7 +28,7 @@ from training.data import sentiment_train
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from careline.triage.model_file import Tower
+    from careline.triage.model.file import Tower
 
 PLACE: Final = Path(__file__).parent.parent / "careline" / "triage" / "artefact"
 _T = TypeVar("_T")

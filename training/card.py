@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from careline.triage.model_data import digests
-from careline.triage.musts import held_against
+from careline.triage.quality.labelled import digests
+from careline.triage.quality.musts import held_against
 from training.data import NON_COMMERCIAL
 
 if TYPE_CHECKING:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from careline.triage.model_data import (
+from careline.triage.model.file import SENTIMENTS
+from careline.triage.model.text import normalise
+from careline.triage.quality.labelled import (
     MISLABELLED,
     UMSAB,
     Row,
@@ -26,8 +28,6 @@ from careline.triage.model_data import (
     sentiment_dev,
     table,
 )
-from careline.triage.model_file import SENTIMENTS
-from careline.triage.model_text import normalise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

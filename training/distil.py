@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from careline.triage.model_file import SENTIMENTS
+from careline.triage.model.file import SENTIMENTS
 from training import data, encoder, school, tower, vocabulary
 from training.fragments import fragments
 from training.school import School
@@ -17,8 +17,8 @@ from training.school import School
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from careline.triage.model_data import Row
-    from careline.triage.model_file import Tower
+    from careline.triage.model.file import Tower
+    from careline.triage.quality.labelled import Row
     from training.build import Workshop
 
 SOURCES: Final = frozenset(

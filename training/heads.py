@@ -15,9 +15,9 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
-from careline.triage import figures
-from careline.triage.model_file import SENTIMENTS
-from careline.triage.model_signs import CRITICAL, SIGNS
+from careline.triage.model.file import SENTIMENTS
+from careline.triage.model.signs import CRITICAL, SIGNS
+from careline.triage.quality import figures
 from training.data import SEED
 from training.linear import Rarity, counts, scaled, unfold
 

@@ -1,6 +1,6 @@
 """Fits linear models on hashed n-grams, in the very form in which they run.
 
-Promise: the features are those of `careline.triage.model_ngrams`, the weights come back with their
+Promise: the features are those of `careline.triage.model.ngrams`, the weights come back with their
 idf folded in, so that run time only adds up table rows and divides by the norm.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
-from careline.triage.model_ngrams import BUCKETS, NOWHERE, grams
+from careline.triage.model.ngrams import BUCKETS, NOWHERE, grams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from careline.triage import metrics
-from careline.triage.model import Model
-from careline.triage.model_file import NAME, Artefact, read, save
+from careline.triage.model.classifier import Model
+from careline.triage.model.file import NAME, Artefact, read, save
+from careline.triage.quality import metrics
 from training import card
 
 if TYPE_CHECKING:

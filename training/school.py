@@ -20,11 +20,11 @@ import torch
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
-from careline.triage import model_data
+from careline.triage.quality import labelled
 from training import data, encoder, linear, teacher, vocabulary
 
 if TYPE_CHECKING:
-    from careline.triage.model_data import Row
+    from careline.triage.quality.labelled import Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +108,7 @@ def _train(task: tuple[School, list[Row], int]) -> None:
 def _ask(task: tuple[School, list[list[int]], int]) -> bytes:
     school, lines, number = task
     master = teacher.load(school.path(number), school.pieces)
-    texts, labels, _ = model_data.complaints(school.folder)
+    texts, labels, _ = labelled.complaints(school.folder)
     _, known = teacher.predict(master, encoder.tokenise(texts, vocabulary.load(school.subwords)))
     centre, spread = known.mean(axis=0), known.std(axis=0) + 0.05
     grams = linear.counts(texts)

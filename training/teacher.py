@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from careline.triage.model_data import Row
-from careline.triage.model_file import SENTIMENTS
+from careline.triage.model.file import SENTIMENTS
+from careline.triage.quality.labelled import Row
 from training.data import SEED, balanced
 from training.encoder import WIDTH, Batch, Encoder
 from training.lazy import LazyRows

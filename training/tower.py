@@ -1,6 +1,6 @@
 """Distils the teacher into the subword tower: half gold labels, half what the teacher says.
 
-Promise: the network is the one of `careline.triage.model_towers`, laid out by the same functions;
+Promise: the network is the one of `careline.triage.model.towers`, laid out by the same functions;
 what comes back is already int8. Vectors begin as the principal components of the teacher's own.
 """
 
@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from careline.triage.model_file import PAIR_BUCKETS, Table, Tower
-from careline.triage.model_towers import PIECES_MAX, lay_out, pair_places
+from careline.triage.model.file import PAIR_BUCKETS, Table, Tower
+from careline.triage.model.towers import PIECES_MAX, lay_out, pair_places
 from training.data import SEED
 from training.lazy import LazyRows
 from training.quantise import columns

@@ -33,8 +33,8 @@ from careline.runtime.clock import SystemClock
 from careline.runtime.errors import ConfigurationError
 from careline.runtime.kafka import Producer
 from careline.settings import Settings, load_settings
-from careline.triage import labels
-from careline.triage.labels import Labelled
+from careline.triage.quality import labels
+from careline.triage.quality.labels import Labelled
 from schemas.commands import Actor
 from schemas.identity import shard_of_case
 from schemas.packing import pack_command

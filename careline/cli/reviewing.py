@@ -15,9 +15,9 @@ from careline.ledger.store import Ledger, mention_of
 from careline.runtime import topics_admin
 from careline.runtime.kafka import LogReader
 from careline.settings import Settings
-from careline.triage.corrections import Corrections, Reviewed
-from careline.triage.labels import Labelled
-from careline.triage.refit import Example
+from careline.triage.quality.corrections import Corrections, Reviewed
+from careline.triage.quality.labels import Labelled
+from careline.triage.quality.refit import Example
 from careline.wiring import topics_on_broker
 from schemas.envelope import Unreadable, unpack
 from schemas.events import LOG

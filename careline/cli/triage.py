@@ -23,14 +23,14 @@ from careline.cli.spans import span_of
 from careline.runtime.clock import SystemClock
 from careline.runtime.errors import ConfigurationError
 from careline.settings import Settings, load_settings
-from careline.triage import corrections, labels
 from careline.triage.choice import SHIPPED, chosen_artefact, chosen_decision, chosen_model
-from careline.triage.corrections import Figure, Reviewed
-from careline.triage.evidence import evidence
-from careline.triage.metrics import evaluate as measured
-from careline.triage.model import Model
-from careline.triage.musts import held_against
-from careline.triage.refit import Example, refit
+from careline.triage.model.classifier import Model
+from careline.triage.model.evidence import evidence
+from careline.triage.quality import corrections, labels
+from careline.triage.quality.corrections import Figure, Reviewed
+from careline.triage.quality.metrics import evaluate as measured
+from careline.triage.quality.musts import held_against
+from careline.triage.quality.refit import Example, refit
 from careline.wiring_roles import triage_choice
 
 app = typer.Typer(no_args_is_help=True, help="How good triage is, why, and how to teach it.")
@@ -38,7 +38,7 @@ app.add_typer(labelling.app, name="label")
 _TRIAGE_ALONE: Final = """
 import pathlib, re
 from careline.triage import classify_batch
-from careline.triage.metrics import memory
+from careline.triage.quality.metrics import memory
 for number in range(8):
     classify_batch([f"@acme where is my parcel {number} {n}?" for n in range(256)])
 # What the system calls the most memory of a child is at least its parent's; Linux knows better.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from careline.triage.model import Result
+    from careline.triage.model.classifier import Result
 
 __all__ = ["classify_batch"]
 
@@ -17,6 +17,7 @@ def classify_batch(texts: Sequence[str]) -> list[Result]:
 
     The model is read at the first call: whoever only wants the rules does not pay for it.
     """
-    from careline.triage import model  # noqa: PLC0415 numpy and the tables, only when asked for
+    # numpy and the tables, only when asked for
+    from careline.triage.model import classifier  # noqa: PLC0415
 
-    return model.classify_batch(texts)
+    return classifier.classify_batch(texts)

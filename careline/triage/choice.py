@@ -19,13 +19,13 @@ import structlog
 from careline.runtime.errors import ConfigurationError
 from careline.triage.backends.endpoint import EndpointConfig
 from careline.triage.decision import Decision
-from careline.triage.rulebook import load_rulebook
-from careline.triage.rules import RuleTriager
+from careline.triage.lexicon.triager import RuleTriager
+from careline.triage.rules.rulebook import load_rulebook
 
 if TYPE_CHECKING:
     from careline.triage.backends.sentiment import Feeler
-    from careline.triage.model import Model
-    from careline.triage.model_file import Artefact
+    from careline.triage.model.classifier import Model
+    from careline.triage.model.file import Artefact
     from careline.triage.protocol import Judge, Triager
 
 Classifier = Literal["model", "rules"]
@@ -33,9 +33,8 @@ Backend = Literal["default", "vader", "transformers"]
 SHIPPED: Final = "default"
 FREE: Final = "free"
 """The build that learnt from no data under a non-commercial licence."""
-_FREE_FILE: Final = "model-free.npz"
 _UNREADABLE: Final = (
-    *(OSError, ValueError, KeyError, EOFError, NotImplementedError),
+    *(OSError, ValueError, KeyError, EOFError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error),
 )
 """All that reading a damaged archive raises; by its own words, not only `BadZipFile`."""
@@ -53,7 +52,7 @@ class TriageChoice:
     rules: Path | None = None
     """A brand's rules, laid over the shipped ones."""
     calibration: Path | None = None
-    """A brand's calibration of the model (`careline.triage.calibration`)."""
+    """A brand's calibration of the model (`careline.triage.model.calibration`)."""
     backend: Backend = "default"
     """Who says how authors feel."""
     transformers: Path | None = None
@@ -70,7 +69,7 @@ def chosen_triager(choice: TriageChoice) -> Triager:
         return RuleTriager()
     try:
         # Only here: who chose the word lists does not load numpy's tables.
-        from careline.triage.model_triager import ModelTriager  # noqa: PLC0415
+        from careline.triage.model.triager import ModelTriager  # noqa: PLC0415
 
         return ModelTriager(_model(choice))
     except (*_UNREADABLE, ImportError) as error:
@@ -111,11 +110,11 @@ def chosen_artefact(choice: TriageChoice) -> Artefact:
 
 def chosen_model(choice: TriageChoice) -> Model:
     """Return the model, calibrated if that is chosen. Raises ConfigurationError."""
-    from careline.triage.calibration import (  # noqa: PLC0415 - with the tables, as above
+    from careline.triage.model.calibration import (  # noqa: PLC0415 - with the tables, as above
         CalibratedModel,
         load_calibration,
     )
-    from careline.triage.model import Model  # noqa: PLC0415 - as above
+    from careline.triage.model.classifier import Model  # noqa: PLC0415 - as above
 
     artefact = chosen_artefact(choice)
     if choice.calibration is None:
@@ -135,7 +134,7 @@ def check_choice(choice: TriageChoice) -> None:
 
 def _model(choice: TriageChoice) -> Model:
     """Return the model; one whose calibration is gone or of another model goes without."""
-    from careline.triage.model import Model, default_model  # noqa: PLC0415 - as above
+    from careline.triage.model.classifier import Model, default_model  # noqa: PLC0415 - as above
 
     if choice.calibration is not None:
         try:
@@ -176,12 +175,8 @@ def _feeler(choice: TriageChoice) -> Feeler:
 
 
 def _artefact(name: str) -> Artefact:
-    from importlib import resources  # noqa: PLC0415 - with the tables, as above
-
-    from careline.triage.model_file import read, shipped  # noqa: PLC0415 - as above
+    from careline.triage.model import file  # noqa: PLC0415 - with the tables, as above
 
     if name == SHIPPED:
-        return shipped()
-    if name == FREE:
-        return read((resources.files("careline.triage") / "artefact" / _FREE_FILE).read_bytes())
-    return read(Path(name).read_bytes())
+        return file.shipped()
+    return file.shipped(file.FREE) if name == FREE else file.read(Path(name).read_bytes())

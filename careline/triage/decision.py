@@ -9,23 +9,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from careline.triage import words as reading
 from careline.triage.context import NO_CONTEXT
-from careline.triage.findings import Finder
-from careline.triage.floors import RANK, floors
+from careline.triage.lexicon import words as reading
 from careline.triage.protocol import Judge
-from careline.triage.topics import Topics
-from careline.triage.unheard import Unheard
+from careline.triage.rules.findings import Finder
+from careline.triage.rules.floors import RANK, floors
+from careline.triage.rules.unheard import Unheard
+from careline.triage.topics.topics import Topics
 from schemas.triage import Triage, Urgency
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from careline.triage.context import Context
-    from careline.triage.findings import Found
-    from careline.triage.floors import Floor
     from careline.triage.protocol import Triager
-    from careline.triage.rulebook import Rulebook
+    from careline.triage.rules.findings import Found
+    from careline.triage.rules.floors import Floor
+    from careline.triage.rules.rulebook import Rulebook
 
 REASONS_MAX: Final = 6
 

@@ -12,8 +12,8 @@ from careline.domain.policy import Vips
 from careline.runtime.kafka import Producer, Record
 from careline.runtime.records import stand_ins
 from careline.triage.choice import TriageChoice, chosen_decision
-from careline.triage.model_file import shipped_bytes
-from careline.triage.rules import MODEL as WORD_LISTS_MODEL
+from careline.triage.lexicon.triager import MODEL as WORD_LISTS_MODEL
+from careline.triage.model.file import shipped_bytes
 from schemas.envelope import header, pack
 from schemas.identity import shard_of
 from schemas.mentions import AuthorRef, BrandPosted, ConversationRef, HeardRecord, MentionReceived

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from careline.triage.rules import RuleTriager
+from careline.triage.lexicon.triager import RuleTriager
 from schemas.triage import Triage
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from careline.triage import metrics, model_data
-from careline.triage.model import Model
-from careline.triage.model_file import NAME, Artefact, Table, read, save, shipped
+from careline.triage.model.classifier import Model
+from careline.triage.model.file import NAME, Artefact, Table, read, save, shipped
+from careline.triage.quality import labelled, metrics
 from training.place import in_place, put, worth
 
 LABELS = ("negative", "neutral", "positive")
@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
     place.mkdir()
     with gzip.open(place / "sentiment_umsab.tsv.gz", "wt", encoding="utf-8") as file:
         file.write("split\tlang\tlabel\ttext\n")
-        for name in model_data.UMSAB:
+        for name in labelled.UMSAB:
             file.writelines(f"val\t{name}\t{label}\t{TEXTS[label]}\n" for label in LABELS)
     return place
 

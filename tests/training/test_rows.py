@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from careline.triage import model_data
-from careline.triage.model_data import Row
+from careline.triage.quality import labelled
+from careline.triage.quality.labelled import Row
 from training import data
 from training.fragments import SPANS, fragments
 
@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
         with gzip.open(tmp_path / f"{name}.tsv.gz", "wt", encoding="utf-8") as file:
             file.write(header + "\n")
             if name == "sentiment_umsab":
-                for language in model_data.UMSAB:
+                for language in labelled.UMSAB:
                     file.write(f"val\t{language}\tpositive\t{language} held back\n")
                     for label in ("negative", "neutral", "positive"):
                         file.write(f"train\t{language}\t{label}\t{language} {label} text\n")
@@ -43,9 +43,9 @@ def test_labels_that_are_not_their_texts_are_not_learnt_but_their_texts_are_read
     folder: Path,
 ) -> None:
     languages = {row.language for row in data.sentiment_train(folder, nc=False)}
-    assert languages == set(model_data.UMSAB.values()) - model_data.MISLABELLED
+    assert languages == set(labelled.UMSAB.values()) - labelled.MISLABELLED
     assert "hindi neutral text" in data.unlabelled(folder, nc=False)
-    assert set(data.scarce(folder)) == set(model_data.UMSAB.values()) - {"en"}
+    assert set(data.scarce(folder)) == set(labelled.UMSAB.values()) - {"en"}
 
 
 def test_no_text_that_is_held_back_is_learnt(folder: Path) -> None:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from careline.triage.backends.asking import Asking
 from careline.triage.context import NO_CONTEXT
 from careline.triage.decision import REASONS_MAX
-from careline.triage.floors import RANK
 from careline.triage.protocol import Judge
+from careline.triage.rules.floors import RANK
 from schemas.triage import Triage, Urgency
 
 if TYPE_CHECKING:

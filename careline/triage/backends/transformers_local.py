@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from careline.runtime.errors import ConfigurationError
 from careline.triage.backends.sentiment import Feeling
-from careline.triage.model_text import normalise
+from careline.triage.model.text import normalise
 from schemas.triage import Sentiment
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from careline.triage.musts import MUSTS, held_against
+from careline.triage.quality.musts import MUSTS, held_against
 from tests.support.here import Here
 
 LETTERS = "abcdefghijklmnopqrst"

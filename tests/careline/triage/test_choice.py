@@ -10,9 +10,9 @@ import pytest
 
 from careline.runtime.errors import ConfigurationError
 from careline.triage.choice import TriageChoice, chosen_decision, chosen_triager
-from careline.triage.model_file import shipped_bytes
-from careline.triage.model_triager import ModelTriager
-from careline.triage.rules import MODEL, RuleTriager
+from careline.triage.lexicon.triager import MODEL, RuleTriager
+from careline.triage.model.file import shipped_bytes
+from careline.triage.model.triager import ModelTriager
 
 
 def test_the_default_is_the_trained_model() -> None:

@@ -14,8 +14,8 @@ import pytest
 from careline.triage.choice import TriageChoice, chosen_decision
 from careline.triage.context import Context
 from careline.triage.decision import Decision
-from careline.triage.floors import RANK
-from careline.triage.rulebook import load_rulebook
+from careline.triage.rules.floors import RANK
+from careline.triage.rules.rulebook import load_rulebook
 from schemas.triage import Priority, Sentiment, Triage, Urgency
 
 

@@ -16,7 +16,7 @@ from careline.runtime.errors import ConfigurationError
 from careline.triage.backends.sentiment import Feeling, WithFeeler
 from careline.triage.backends.transformers_local import Transformers, feeling_of, sentiments_of
 from careline.triage.backends.vader import Vader
-from careline.triage.rules import RuleTriager
+from careline.triage.lexicon.triager import RuleTriager
 from schemas.triage import Sentiment
 
 GLAD = Feeling(Sentiment.POSITIVE, "test: glad")

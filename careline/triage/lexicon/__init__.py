@@ -1,0 +1,1 @@
+"""Word lists of several languages, and the triager that needs nothing else."""

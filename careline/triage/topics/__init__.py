@@ -1,0 +1,1 @@
+"""Which topics a message is about, and which are emerging."""
