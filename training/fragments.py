@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SPANS: Final = ((3, 10), (2, 7))
 """Words of a span, at least and at most; with each, every way is gone once more."""
+TURNS: Final = 2
 LEFT_OUT: Final = 0.3
 _WORDS_MIN: Final = 4
 _KEPT_MIN: Final = 2
@@ -30,7 +31,7 @@ def fragments(by_language: Mapping[str, Sequence[str]]) -> list[str]:
     for texts in by_language.values():
         split = [words for text in texts if len(words := text.split()) >= _WORDS_MIN]
         for words in split:
-            for least, most in SPANS:
+            for least, most in SPANS * TURNS:
                 made.append(_span(words, least, most, dice))
                 made.append(_thinned(words, dice))
                 made.append(_crossed(words, dice.choice(split)))

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _HEADS = ("complaint", "complaint_to_brands", "needs_answer", "urgency")
-_SENTIMENT_WEIGHT = 3.0
+_SENTIMENT_WEIGHT = 2.0
 
 
 def worth(figures: Mapping[str, Any]) -> float:
     """Sum up in one number how good a model is on the dev sets, sentiment first."""
-    names = ("umsab_val_mean", "semeval_en_macro_recall")
+    names = ("umsab_val_mean", "umsab_test_ar_fr_it_pt_mean", "semeval_en_macro_recall")
     sentiment = figures["sentiment"]
     parts = [(_SENTIMENT_WEIGHT, float(sentiment[name])) for name in names if name in sentiment]
     parts += [(1.0, float(figures[head]["auc"])) for head in _HEADS if head in figures]
