@@ -28,7 +28,7 @@ from careline.settings import Settings, child_environment, load_settings
 from schemas.topics import TOPICS
 
 _STOP_WITHIN_S: Final = 20.0
-_EMBEDDED_SESSION_S: Final = "6"
+EMBEDDED_SESSION_S: Final = "6"
 """librdkafka's cluster waits a whole session after a dead worker's successor has joined; Kafka
 counts from the dead one's last heartbeat."""
 ROLES: Final[Mapping[str, Sequence[str]]] = {
@@ -146,7 +146,7 @@ class Stage:
             "CARELINE_REDIS__URL": self.settings.redis.url.get_secret_value(),
         }
         if self.plan.embedded_kafka:
-            variables.setdefault("CARELINE_KAFKA__SESSION_SECONDS", _EMBEDDED_SESSION_S)
+            variables.setdefault("CARELINE_KAFKA__SESSION_SECONDS", EMBEDDED_SESSION_S)
         environment = child_environment(variables)
         roles = {
             name: Role(

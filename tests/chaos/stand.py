@@ -22,7 +22,7 @@ from typing import Final
 from careline.cli.demo import balance, stream
 from careline.cli.demo.probe import INPUTS, Probe
 from careline.cli.sandbox_process import Furniture
-from careline.cli.stage import ROLES, WATCHING, Stage, StagePlan
+from careline.cli.stage import EMBEDDED_SESSION_S, ROLES, WATCHING, Stage, StagePlan
 from careline.config import Account, Brand, CarelineConfig, Channels, Person
 from careline.ledger.store import key
 from careline.runtime.embedded_kafka import EmbeddedKafka
@@ -209,7 +209,10 @@ async def a_stand(
             topics = {topic.name: PARTITIONS for topic in TOPICS}
             embedded = await stack.enter_async_context(EmbeddedKafka(topics))
         bootstrap = broker.bootstrap if broker is not None else embedded.bootstrap  # type: ignore[union-attr]
-        plan = _plan(bootstrap, valkey.url, roles or {**ROLES, **WATCHING})
+        settings = dict(SETTINGS)
+        if broker is None:
+            settings["CARELINE_KAFKA__SESSION_SECONDS"] = EMBEDDED_SESSION_S
+        plan = _plan(bootstrap, valkey.url, roles or {**ROLES, **WATCHING}, settings)
         stage = await stack.enter_async_context(Stage(plan, say=say))
         probe = await stack.enter_async_context(Probe(stage, executors=(f"x:{BRAND}",)))
         agents = None
@@ -232,7 +235,12 @@ async def a_stand(
         yield stand
 
 
-def _plan(bootstrap: str, redis: str, roles: Mapping[str, Sequence[str]]) -> StagePlan:
+def _plan(
+    bootstrap: str,
+    redis: str,
+    roles: Mapping[str, Sequence[str]],
+    settings: Mapping[str, str],
+) -> StagePlan:
     channels = Channels(mentions="care", direct_messages="care-dms")
     config = CarelineConfig(
         brands=(Brand(name="Acme", accounts=(Account(network="x", handle=BRAND),)),),
@@ -253,5 +261,5 @@ def _plan(bootstrap: str, redis: str, roles: Mapping[str, Sequence[str]]) -> Sta
         kafka=bootstrap,
         redis=redis,
         roles=roles,
-        settings=SETTINGS,
+        settings=settings,
     )
