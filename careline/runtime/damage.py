@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from careline.runtime.brokers import Where, client_options
 from careline.runtime.errors import ConfigurationError
-from careline.runtime.kafka import started
+from careline.runtime.kafka import started, stopped
 from careline.runtime.kafka_errors import Damaged, Unavailable, translated
 
 _TIMEOUT_S: Final = 10.0
@@ -47,13 +47,13 @@ async def damaged_values(
             for offset in offsets:
                 await _require_damaged(strict, where, offset)
     finally:
-        await strict.stop()
+        await stopped(strict)
     lenient = await started(AIOKafkaConsumer(**plain, check_crcs=False, **options))
     try:
         lenient.assign([where])
         return await _made_out(lenient, where, offsets)
     finally:
-        await lenient.stop()
+        await stopped(lenient)
 
 
 async def _require_there(

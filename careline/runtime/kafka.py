@@ -75,7 +75,7 @@ class LogReader:
         """Close. Stopping twice is harmless."""
         consumer, self._offsets = self._offsets, None
         if consumer is not None:
-            await consumer.stop()
+            await stopped(consumer)
 
     async def beginning(self, topic: str, partition: int) -> int:
         """Return the first offset that is still there. Raises ``Unavailable``."""
@@ -134,7 +134,7 @@ class LogReader:
                 if records:
                     yield records
         finally:
-            await consumer.stop()
+            await stopped(consumer)
 
     async def _batch(
         self, consumer: AIOKafkaConsumer, where: TopicPartition, position: int
@@ -216,7 +216,7 @@ class GroupReader:
                     await self._commit()
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            await consumer.stop()
+            await stopped(consumer)
 
     @property
     def assigned(self) -> frozenset[int]:
@@ -263,11 +263,25 @@ async def started(consumer: AIOKafkaConsumer) -> AIOKafkaConsumer:
     try:
         await consumer.start()
     except BaseException as error:
-        await consumer.stop()
+        await stopped(consumer)
         if isinstance(error, (KafkaError, OSError)):
             raise Unavailable(f"Kafka does not answer ({type(error).__name__})") from error
         raise
     return consumer
+
+
+async def stopped(consumer: AIOKafkaConsumer) -> None:
+    """Stop a consumer to its end.
+
+    A fetch that fails while it is stopped lets its own cancellation out of aiokafka's ``stop``:
+    whoever called would seem to be cancelled, and the connections would stay open.
+    """
+    stopping = asyncio.create_task(consumer.stop(), name="stop a consumer")
+    await asyncio.wait([stopping])
+    if stopping.cancelled():
+        await consumer._client.close()  # noqa: SLF001 - what was left of it
+        return
+    stopping.result()
 
 
 async def _some(

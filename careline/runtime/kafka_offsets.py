@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from careline.runtime.brokers import Where, client_options
 from careline.runtime.errors import ConfigurationError
-from careline.runtime.kafka import started
+from careline.runtime.kafka import started, stopped
 from careline.runtime.kafka_errors import translated
 
 _TIMEOUT_S: Final = 15.0
@@ -43,7 +43,7 @@ class GroupOffsets:
         """Close. Stopping twice is harmless."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            await consumer.stop()
+            await stopped(consumer)
 
     async def committed(self, topics: Iterable[str], partitions: int) -> dict[tuple[str, int], int]:
         """Return the committed offset of each partition that has one. Raises ``Unavailable``.
