@@ -149,15 +149,22 @@ class Rig:
 
     async def added_all(self, count: int, *, within: float = 60) -> list[str]:
         """Wait until so many different obligations stand in the log; return all, with repeats."""
+        return await self._added(lambda found: max(0, count - len(set(found))), within)
+
+    async def added_these(self, mentions: set[str], *, within: float) -> list[str]:
+        """Wait until these are obligations in the log; return all there are, with repeats."""
+        return await self._added(lambda found: len(mentions.difference(found)), within)
+
+    async def _added(self, missing: Callable[[list[str]], int], within: float) -> list[str]:
         found: list[str] = []
         try:
             async with asyncio.timeout(within):
-                while len(set(found)) < count:
+                while missing(found):
                     await asyncio.sleep(0.2)
                     found = await self.added()
         except TimeoutError:
             raise AssertionError(
-                f"{len(set(found))} of {count} within {within} s:\n{self.log()[-6000:]}"
+                f"{missing(found)} missing after {within} s:\n{self.log()[-6000:]}"
             ) from None
         return found
 
