@@ -29,7 +29,7 @@ POST = "/api/chat.postMessage"
 CARDS_EACH = 3
 WAITING = scaled(20, 60)
 DOWN_S = scaled(1, 600)
-RETRY_AFTER = scaled(1, 30)
+RETRY_AFTER = scaled(2, 30)
 
 
 async def test_after_a_long_time_without_slack_every_card_is_posted_once(floor: Floor) -> None:
@@ -83,13 +83,18 @@ async def test_a_storm_of_limits_is_waited_out_as_long_as_told_and_loses_no_card
     fault = floor.sandbox.faults.add(
         {"server": "slack", "path": POST, "kind": "rate_limit", "retry_after": RETRY_AFTER}
     )
-    async with floor.responder(request_timeout=1.0, landing=0.5):
+    began = time.monotonic()
+    async with floor.responder(request_timeout=5.0, landing=0.5):
         for number in range(CARDS):
             await hear(floor, number)
         await seen(lambda: fault.hits >= CARDS)
-        tried, since = posts(floor), time.monotonic()
-        while time.monotonic() - since < RETRY_AFTER * 0.6:
-            assert posts(floor) == tried, "nobody asks before the time that Slack named"
+        span = 0.0
+        while span < RETRY_AFTER * 1.5:
+            # Counted before the time is taken: a machine that is slow allows more, never less.
+            tried = posts(floor)
+            span = time.monotonic() - began
+            most = CARDS * (1 + span / RETRY_AFTER)
+            assert tried <= most, "no card asks again before the time that Slack named"
             await asyncio.sleep(0.05)
         await seen(lambda: posts(floor) > tried, within=RETRY_AFTER + 10)
         floor.sandbox.faults.clear()
