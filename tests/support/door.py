@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-import struct
 from enum import StrEnum
-from typing import Final, Self
+from typing import Final
 
-from yarl import URL
+from tests.support.relay import Relay, reset
 
 _DRIP_S: Final = 0.05
-_LINGER_NOT_AT_ALL: Final = struct.pack("ii", 1, 0)
 
 
 class Mood(StrEnum):
@@ -32,50 +29,17 @@ class Mood(StrEnum):
     """New connections are reset at once, as by a broken TLS end; old ones too."""
 
 
-class Door:
+class Door(Relay):
     """Listens on loopback in place of the server at `url`; use as `async with`."""
 
     def __init__(self, url: str, *, delay: float = 0.0) -> None:
-        self._to = URL(url)
+        super().__init__(url)
         self.mood = Mood.OPEN
         self.delay = delay
         self.shut = 0
         """How many connections were reset."""
         self.held = 0
         """How many pieces were held back, dripped or kept."""
-        self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
-
-    @property
-    def url(self) -> str:
-        """Where clients go: as the server's, with the door's port."""
-        assert self._server is not None
-        return str(self._to.with_port(self._server.sockets[0].getsockname()[1]))
-
-    async def __aenter__(self) -> Self:
-        """Begin."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """End, whatever happened inside."""
-        if self._server is not None:
-            self._server.close()
-        for task in list(self._connections):
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
-        try:
-            await self._through(reader, writer)
-        except (OSError, asyncio.CancelledError):
-            pass
-        finally:
-            writer.close()
-            self._connections.discard(task)
 
     async def _through(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.mood is Mood.RESET:
@@ -123,6 +87,4 @@ class Door:
     def _reset(self, writer: asyncio.StreamWriter) -> None:
         """Close with RST, not FIN."""
         self.shut += 1
-        raw = writer.get_extra_info("socket")
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT_AT_ALL)
-        writer.transport.abort()
+        reset(writer)

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import ssl
-import struct
 import subprocess
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import pytest
 from yarl import URL
 
-_AT_ONCE: Final = struct.pack("ii", 1, 0)
+from tests.support.relay import Relay, reset
+
 _HEAD_END: Final = b"\r\n\r\n"
 
 
@@ -35,12 +34,12 @@ class Blow(StrEnum):
     """When the server has carried the request out and answers."""
 
 
-class TlsFront:
+class TlsFront(Relay):
     """Listens on loopback in place of the server at `url`; use as `async with`."""
 
     def __init__(self, url: str, folder: Path, *, path: bytes) -> None:
         """Make the certificate. Skips the test where there is no openssl."""
-        self._to = URL(url)
+        super().__init__(url)
         self._path = path
         self.certificate = folder / "front.pem"
         key = folder / "front.key"
@@ -49,47 +48,26 @@ class TlsFront:
         self._tls.load_cert_chain(self.certificate, key)
         self.blow: Blow | None = None
         self.struck: dict[Blow, int] = dict.fromkeys(Blow, 0)
-        self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
         """Where clients go."""
-        assert self._server is not None
-        port = self._server.sockets[0].getsockname()[1]
-        return str(self._to.with_scheme("https").with_port(port))
-
-    async def __aenter__(self) -> Self:
-        """Begin."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """End, whatever happened inside."""
-        if self._server is not None:
-            self._server.close()
-        for task in list(self._connections):
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
-        try:
-            if self.blow is Blow.HANDSHAKE:
-                await reader.read(1)
-                self._strike(Blow.HANDSHAKE, writer)
-                return
-            await writer.start_tls(self._tls)
-            await self._through(reader, writer)
-        except (OSError, asyncio.CancelledError):
-            pass
-        finally:
-            writer.close()
-            self._connections.discard(task)
+        return str(URL(super().url).with_scheme("https"))
 
     async def _through(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if await self._greeted(reader, writer):
+            await self._talk(reader, writer)
+
+    async def _greeted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Shake hands, unless it is then that the blow falls."""
+        if self.blow is Blow.HANDSHAKE:
+            await reader.read(1)
+            self._strike(Blow.HANDSHAKE, writer)
+            return False
+        await writer.start_tls(self._tls)
+        return True
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream, back = await asyncio.open_connection(self._to.host, self._to.port)
         answers = asyncio.create_task(_passed_on(upstream, writer))
         try:
@@ -118,9 +96,7 @@ class TlsFront:
 
     def _strike(self, blow: Blow, writer: asyncio.StreamWriter) -> None:
         self.struck[blow] += 1
-        raw = writer.get_extra_info("socket")
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-        writer.transport.abort()
+        reset(writer)
 
 
 async def _passed_on(upstream: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

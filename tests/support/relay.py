@@ -1,0 +1,67 @@
+"""What stands on loopback in place of a server and decides what passes: the part all of them share.
+
+Promise: connections that are open when the relay ends are ended with it, whatever happened inside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from abc import ABC, abstractmethod
+from typing import Final, Self
+
+from yarl import URL
+
+_LINGER_NOT_AT_ALL: Final = struct.pack("ii", 1, 0)
+
+
+class Relay(ABC):
+    """Listens in place of the server at `url`; use as `async with`."""
+
+    def __init__(self, url: str) -> None:
+        self._to = URL(url)
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        """Where clients go: as the server's, with the relay's port."""
+        assert self._server is not None
+        return str(self._to.with_port(self._server.sockets[0].getsockname()[1]))
+
+    async def __aenter__(self) -> Self:
+        """Begin."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """End, whatever happened inside."""
+        if self._server is not None:
+            self._server.close()
+        for task in list(self._connections):
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    @abstractmethod
+    async def _through(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Care for one connection."""
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        try:
+            await self._through(reader, writer)
+        except (OSError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+            self._connections.discard(task)
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """End a connection by RST, without a close."""
+    raw = writer.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT_AT_ALL)
+    writer.transport.abort()
