@@ -6,6 +6,7 @@ Promise: connections that are open when the relay ends are ended with it, whatev
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from abc import ABC, abstractmethod
@@ -23,6 +24,7 @@ class Relay(ABC):
         self._to = URL(url)
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
+        self._ended = False
 
     @property
     def url(self) -> str:
@@ -32,11 +34,12 @@ class Relay(ABC):
 
     async def __aenter__(self) -> Self:
         """Begin."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """End, whatever happened inside."""
+        self._ended = True
         if self._server is not None:
             self._server.close()
         for task in list(self._connections):
@@ -45,19 +48,25 @@ class Relay(ABC):
 
     @abstractmethod
     async def _through(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Care for one connection."""
+        """Care for one connection; it may be cancelled before it begins."""
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._ended:  # accepted by the kernel before the end, told of after it
+            writer.close()
+            return
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._connections.add(task)
+
+        # Not in the task itself: one that is cancelled before its first step has no `finally`.
+        def done(ended: asyncio.Task[None]) -> None:
+            writer.close()
+            self._connections.discard(ended)
+
+        task.add_done_callback(done)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
-        try:
+        with contextlib.suppress(OSError):
             await self._through(reader, writer)
-        except (OSError, asyncio.CancelledError):
-            pass
-        finally:
-            writer.close()
-            self._connections.discard(task)
 
 
 def reset(writer: asyncio.StreamWriter) -> None:

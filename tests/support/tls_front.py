@@ -90,9 +90,9 @@ class TlsFront(Relay):
         except asyncio.IncompleteReadError:
             return  # the client has gone
         finally:
+            back.close()  # before the wait, which may be cancelled
             answers.cancel()
             await asyncio.gather(answers, return_exceptions=True)
-            back.close()
 
     def _strike(self, blow: Blow, writer: asyncio.StreamWriter) -> None:
         self.struck[blow] += 1

@@ -8,40 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Self
 
-from yarl import URL
+from tests.support.relay import Relay
 
 
-class TroubledRedis:
-    """Listens on loopback in place of the server at `url`."""
+class TroubledRedis(Relay):
+    """Listens on loopback in place of the server at `url`; use as `async with`."""
 
     def __init__(self, url: str) -> None:
-        self._to = URL(url)
+        super().__init__(url)
         self.trouble = b""
         """An error answer such as ``LOADING Valkey is loading the dataset in memory``."""
         self.delay = 0.0
         self.refused = 0
-        self._server: asyncio.Server | None = None
 
-    @property
-    def url(self) -> str:
-        """Where clients go."""
-        assert self._server is not None
-        port = self._server.sockets[0].getsockname()[1]
-        return f"redis://127.0.0.1:{port}/0"
-
-    async def __aenter__(self) -> Self:
-        """Begin."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """End, whatever happened inside."""
-        if self._server is not None:
-            self._server.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _through(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream, back = await asyncio.open_connection(self._to.host, self._to.port)
         answers = asyncio.create_task(_pumped(upstream, writer))
         try:
@@ -55,14 +36,12 @@ class TroubledRedis:
                 else:
                     back.write(command)
                     await back.drain()
-        except (OSError, asyncio.IncompleteReadError):
-            pass
+        except asyncio.IncompleteReadError:
+            return  # the client has gone
         finally:
+            back.close()  # before the wait, which may be cancelled
             answers.cancel()
-            for end in (writer, back):
-                end.close()
-                with contextlib.suppress(OSError):
-                    await end.wait_closed()
+            await asyncio.gather(answers, return_exceptions=True)
 
 
 async def _pumped(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
