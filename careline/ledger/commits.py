@@ -177,13 +177,23 @@ def intent_raw(intent: fx.Intent) -> bytes:
     return orjson.dumps(intent)
 
 
+class UnreadableIntent(ValueError):
+    """The ledger's bytes of an effect are no intent: only a rebuild from the log brings it back."""
+
+
 def intent_of(raw: bytes) -> fx.Intent:
-    """Return the intent of its JSON; fields that only a newer version knows are left out."""
-    found = {name: value for name, value in orjson.loads(raw).items() if name in _OF_AN_INTENT}
-    not_after = found["not_after"]
-    if not_after is not None:
-        found["not_after"] = datetime.fromisoformat(not_after)
-    return fx.Intent(**found)
+    """Return the intent of its JSON; fields that only a newer version knows are left out.
+
+    Raises `UnreadableIntent`.
+    """
+    try:
+        found = {name: value for name, value in orjson.loads(raw).items() if name in _OF_AN_INTENT}
+        not_after = found["not_after"]
+        if not_after is not None:
+            found["not_after"] = datetime.fromisoformat(not_after)
+        return fx.Intent(**found)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnreadableIntent(type(error).__name__) from error
 
 
 def input_range(topic: str, offsets: Sequence[int], *, strict: bool = True) -> InputRange:

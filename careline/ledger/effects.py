@@ -7,6 +7,7 @@ only in the commit of its outcome.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Container
 from dataclasses import dataclass
 from datetime import datetime
@@ -72,15 +73,17 @@ class Effects:
     ) -> list[PendingEffect]:
         """Return the effects to be looked at now, the longest due first. Raises ``Fenced``.
 
-        Those of ``without`` are in somebody's hand already and not even parsed.
+        Those of ``without`` are in somebody's hand already and not even parsed. One that cannot be
+        read holds up no other: the auditor puts it in front of a person.
         """
         _, micros, *found = await self._ledger.script("effects", shard, "", self.executor, limit)
         now = from_ms(int(micros) / _MS)
-        return [
-            _pending(shard, raw, now)
-            for name, raw in zip(found[::2], found[1::2], strict=True)
-            if raw and name.decode() not in without
-        ]
+        pending = []
+        for name, raw in zip(found[::2], found[1::2], strict=True):
+            if raw and name.decode() not in without:
+                with contextlib.suppress(ValueError):
+                    pending.append(_pending(shard, raw, now))
+        return pending
 
     async def attempt(self, pending: PendingEffect, *, hold: float) -> Attempt | NotNow:
         """Record an attempt: the call must follow within 2 s, and others wait for ``hold`` s."""

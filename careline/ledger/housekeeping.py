@@ -20,7 +20,7 @@ from careline.domain.codec import load_case
 from careline.domain.draft import Cause
 from careline.domain.snapshots import decide_snapshot, is_due, is_forgettable
 from careline.ledger.bare import bared, has_words, heard_at, is_erased, target_of
-from careline.ledger.commits import Call, commit_of, intent_of
+from careline.ledger.commits import Call, UnreadableIntent, commit_of, intent_of
 from careline.ledger.fence import Fence, Fenced
 from careline.ledger.keeping import Keeping
 from careline.ledger.store import Ledger, from_ms, mention_of, mention_raw, to_ms
@@ -124,10 +124,13 @@ class Housekeeper:
 
     async def _forget(self, shard: int, fence: Fence, cases: Sequence[Case]) -> int:
         # One with something still to be done outside stays: its executor asks for the case.
-        waiting = {
-            intent_of(raw.partition(b"\n")[2]).case_id
-            async for _, raw in self._ledger.stored(shard, "effect")
-        }
+        try:
+            waiting = {
+                intent_of(raw.partition(b"\n")[2]).case_id
+                async for _, raw in self._ledger.stored(shard, "effect")
+            }
+        except UnreadableIntent:
+            return 0  # it may be of any of them: nobody leaves until it is mended
         gone = 0
         for case in cases:
             if case.case_id in waiting:

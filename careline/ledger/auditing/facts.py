@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
-from careline.ledger.commits import intent_of
+from careline.ledger.commits import UnreadableIntent, intent_of
 from careline.ledger.fence import Fence
 from careline.ledger.store import Ledger, from_ms, key
 
@@ -44,6 +44,7 @@ class ShardFacts:
     due: Mapping[str, datetime] = field(default_factory=dict)
     outbox_oldest: datetime | None = None
     effects: Mapping[str, EffectFacts] = field(default_factory=dict)
+    unreadable_effects: tuple[str, ...] = ()
 
 
 async def read_facts(
@@ -53,6 +54,7 @@ async def read_facts(
     now = await ledger.now()
     fence = await ledger.fence(shard)
     position = await ledger.position(shard)
+    effects, unreadable = await _effects(ledger, shard)
     return ShardFacts(
         shard=shard,
         now=now,
@@ -62,7 +64,8 @@ async def read_facts(
         ends=ends or {},
         due=await ledger.due_times(shard),
         outbox_oldest=await _outbox_oldest(ledger, shard),
-        effects=await _effects(ledger, shard),
+        effects=effects,
+        unreadable_effects=unreadable,
     )
 
 
@@ -72,17 +75,23 @@ async def _outbox_oldest(ledger: Ledger, shard: int) -> datetime | None:
     return from_ms(int(entries[0][0].partition(b"-")[0])) if entries else None
 
 
-async def _effects(ledger: Ledger, shard: int) -> dict[str, EffectFacts]:
+async def _effects(ledger: Ledger, shard: int) -> tuple[dict[str, EffectFacts], tuple[str, ...]]:
+    """Return the effects that can be read, and the ids of the others."""
     known: dict[str, tuple[str, str]] = {}
+    unreadable: dict[str, None] = {}
     async for name, raw in ledger.stored(shard, "effect"):
-        intent = intent_of(raw.partition(b"\n")[2])
+        try:
+            intent = intent_of(raw.partition(b"\n")[2])
+        except UnreadableIntent:
+            unreadable[name] = None
+            continue
         known[name] = (intent.executor, intent.case_id)
     times: dict[tuple[str, str], datetime] = {}
     for executor in {executor for executor, _ in known.values()}:
         asked = ledger.client.zrange(key(shard, f"effects:{executor}"), 0, -1, withscores=True)
         entries = await ledger.asked(cast("Awaitable[list[tuple[bytes, float]]]", asked))
         times |= {(executor, name.decode()): from_ms(score) for name, score in entries}
-    return {
+    effects = {
         effect_id: EffectFacts(
             effect_id=effect_id,
             executor=executor,
@@ -91,3 +100,4 @@ async def _effects(ledger: Ledger, shard: int) -> dict[str, EffectFacts]:
         )
         for effect_id, (executor, case_id) in known.items()
     }
+    return effects, tuple(unreadable)

@@ -241,6 +241,18 @@ class EffectHasANextAttempt:
         )
 
 
+class EffectIsReadable:
+    """What is to be done outside can be read by whoever has to do it."""
+
+    name: ClassVar[str] = "effect_is_readable"
+
+    def broken(self, facts: ShardFacts) -> Iterator[Finding]:
+        """Yield an effect whose bytes are no intent."""
+        says = f"it cannot be read: careline ledger rebuild --shard {facts.shard} makes it anew"
+        for effect_id in facts.unreadable_effects:
+            yield Finding(invariant=self.name, shard=facts.shard, subject=effect_id, says=says)
+
+
 class ShardIsCaredFor:
     """A shard whose fence does not hold is recovered by some worker soon."""
 
@@ -274,6 +286,7 @@ def shard_invariants(bounds: Bounds) -> tuple[ShardInvariant, ...]:
         DeadlineIsNotLate(bounds),
         OutboxMoves(bounds),
         EffectHasANextAttempt(bounds),
+        EffectIsReadable(),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from careline.domain.case import Case, CaseStatus, ReplyState
-from careline.domain.effects import Intent
+from careline.domain.effects import Intent, card_effect
 from careline.ledger.effects import Attempt, Effects, NotNow, PendingEffect
 from careline.ledger.executor import Executor, ExecutorSettings
 from careline.ledger.outcomes import Blocked, Done, NotDone, Refused, Report, Unknown
@@ -139,12 +139,12 @@ async def pending(world: LedgerWorld, executor: str = "slack") -> list[PendingEf
     return [one for shard in range(PARTITIONS) for one in await effects.due(shard)]
 
 
-async def no_effects(world: LedgerWorld, executor: str = "slack") -> bool:
-    """Return whether every effect of an executor has left."""
+async def no_effects(world: LedgerWorld, executor: str = "slack", *, but: int = 0) -> bool:
+    """Return whether every effect of an executor has left, but for so many."""
     left = [
         await world.client.zcard(key(shard, f"effects:{executor}")) for shard in range(PARTITIONS)
     ]
-    return sum(left) == 0
+    return sum(left) == but
 
 
 async def test_a_card_is_posted_and_its_outcome_committed(world: LedgerWorld) -> None:
@@ -156,6 +156,18 @@ async def test_a_card_is_posted_and_its_outcome_committed(world: LedgerWorld) ->
     assert far.posts == [f"card:{case.case_id}"]
     assert case.card is not None
     assert (case.card.channel, case.card.ts, case.status) == ("C1", "ts-0", CaseStatus.OPEN)
+
+
+async def test_an_effect_that_cannot_be_read_holds_up_no_other(world: LedgerWorld) -> None:
+    for n in range(3):
+        shard = await world.hear(a_mention(str(100 + n), root="100", author=str(n)))
+    await world.pump()
+    broken, *others = map(card_effect, await world.cases())
+    await world.client.hset(key(shard, "effect"), broken, b"0||0|||0|\nnot json")  # type: ignore[misc]
+    far = FarSide()
+    async with running(world, far):
+        await until(lambda: no_effects(world, but=1))
+    assert sorted(far.posts) == sorted(others)
 
 
 async def test_a_call_that_timed_out_but_landed_is_found_and_adopted(world: LedgerWorld) -> None:

@@ -183,6 +183,16 @@ async def test_an_effect_whose_executor_is_dead(world: LedgerWorld) -> None:
     assert "slack should have looked at it" in found.says
 
 
+@pytest.mark.parametrize("raw", [b"not json", b"0||0|||0|\n[]", b"0||0|||0|\n{}", b"\xff"])
+async def test_an_effect_that_cannot_be_read(world: LedgerWorld, raw: bytes) -> None:
+    shard = await a_case(world)
+    effect = card_effect((await world.only_case()).case_id)
+    await world.client.hset(key(shard, "effect"), effect, raw)  # type: ignore[misc]
+    (found,) = await Audit(world).findings()
+    assert (found.invariant, found.subject) == ("effect_is_readable", effect)
+    assert f"careline ledger rebuild --shard {shard}" in found.says
+
+
 async def test_a_shard_that_nobody_recovers(world: LedgerWorld) -> None:
     await a_case(world)
     await world.client.delete(key(1, "epoch"))
