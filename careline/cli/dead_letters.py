@@ -15,7 +15,15 @@ import typer
 
 from careline import wiring
 from careline.cli import output
-from careline.ledger.letters import Letter, Letters, Redriven, hexdump, is_public, redrive
+from careline.ledger.letters import (
+    Letter,
+    LetterFacts,
+    Letters,
+    Redriven,
+    hexdump,
+    is_public,
+    redrive,
+)
 from careline.runtime import topics_admin
 from careline.runtime.errors import ConfigurationError
 from careline.runtime.kafka import LogReader, Producer
@@ -117,7 +125,7 @@ def redrive_letter(
         }
         output.say_json(document)
         return
-    output.say(f"✓ letter {letter.id}: {len(letter.value)} bytes {says}")
+    output.say(f"✓ letter {letter.id}: {letter.size} bytes {says}")
     if not done.readable:
         output.tell("this version cannot read it either: it will come back as a dead letter")
 
@@ -133,7 +141,7 @@ async def _letters(settings: Settings) -> AsyncIterator[Letters]:
         await reader.stop()
 
 
-async def _all(settings: Settings) -> list[Letter]:
+async def _all(settings: Settings) -> list[LetterFacts]:
     async with _letters(settings) as letters:
         return await letters.all()
 
@@ -163,7 +171,7 @@ async def _redriven(
     return letter, done
 
 
-def _short(letter: Letter) -> dict[str, Any]:
+def _short(letter: LetterFacts) -> dict[str, Any]:
     return {
         "letter": letter.id,
         "at": letter.at.isoformat(timespec="seconds"),
@@ -171,7 +179,7 @@ def _short(letter: Letter) -> dict[str, Any]:
         "position": letter.position,
         "reason": letter.reason,
         "handler": letter.handler,
-        "bytes": len(letter.value),
+        "bytes": letter.size,
         "spool": letter.spool,
         "by": letter.by,
         "because": letter.because,
@@ -179,13 +187,13 @@ def _short(letter: Letter) -> dict[str, Any]:
     }
 
 
-def _row(letter: Letter) -> tuple[str, ...]:
+def _row(letter: LetterFacts) -> tuple[str, ...]:
     return (
         letter.id,
         f"{letter.at:%F %T}",
         _plain(letter.topic),
         _plain(letter.position),
-        "spooled" if letter.spool else str(len(letter.value)),
+        "spooled" if letter.spool else str(letter.size),
         str(len(letter.redriven)) if letter.redriven else "-",
         _plain(letter.reason),
     )

@@ -11,7 +11,7 @@ import asyncio
 import json
 import string
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -51,8 +51,8 @@ class CannotRedrive(PermanentError):
 
 
 @dataclass(slots=True, kw_only=True)
-class Letter:
-    """One dead letter."""
+class LetterFacts:
+    """What is known of a dead letter without its bytes."""
 
     id: str
     """Partition and offset in the letters' topic, such as ``3:17``."""
@@ -62,7 +62,8 @@ class Letter:
     reason: str
     handler: str
     at: datetime
-    value: bytes
+    size: int
+    """Its bytes; 0 if a file holds them."""
     spool: str = ""
     """The file that holds it, where it was too large for a record."""
     by: str = ""
@@ -80,6 +81,13 @@ class Letter:
         return int(number) if known else None
 
 
+@dataclass(slots=True, kw_only=True)
+class Letter(LetterFacts):
+    """One dead letter."""
+
+    value: bytes
+
+
 class Letters:
     """The topic of dead letters."""
 
@@ -88,9 +96,25 @@ class Letters:
         self._reader = reader
         self.partitions = partitions
 
-    async def all(self) -> list[Letter]:
-        """Return every letter, the oldest first. Raises ``Unavailable``."""
-        found: dict[str, Letter] = {}
+    async def all(self) -> list[LetterFacts]:
+        """Return what is known of every letter, the oldest first. Raises ``Unavailable``."""
+        found = await self._found()
+        return sorted(found.values(), key=lambda letter: (letter.at, letter.id))
+
+    async def one(self, name: str) -> Letter | None:
+        """Return a letter, or None if there is none of that id. Raises ``Unavailable``."""
+        known = (await self._found()).get(name)
+        if known is None:
+            return None
+        partition, _, offset = name.partition(":")
+        where = DEAD_LETTERS.name, int(partition), int(offset), int(offset) + 1
+        value = b""
+        async for batch in self._reader.read(*where):
+            value = batch[0].value or b""
+        return Letter(**asdict(known), value=value)
+
+    async def _found(self) -> dict[str, LetterFacts]:
+        found: dict[str, LetterFacts] = {}
         marks: list[tuple[str, str]] = []
         async for record in self._records():
             facts = {name: value.decode("utf-8", "replace") for name, value in record.headers}
@@ -99,15 +123,11 @@ class Letters:
                 of, _, what = mark.partition(";")
                 marks.append((of, what))
             else:
-                found[name] = _letter(name, record, facts)
+                found[name] = _known(name, record, facts)
         for of, what in marks:
             if of in found:
                 found[of].redriven.append(what)
-        return sorted(found.values(), key=lambda letter: (letter.at, letter.id))
-
-    async def one(self, name: str) -> Letter | None:
-        """Return a letter, or None if there is none of that id. Raises ``Unavailable``."""
-        return next((letter for letter in await self.all() if letter.id == name), None)
+        return found
 
     async def _records(self) -> AsyncIterator[Record]:
         for number, end in enumerate(await self._reader.ends(DEAD_LETTERS.name, self.partitions)):
@@ -117,15 +137,15 @@ class Letters:
                     yield record
 
 
-def _letter(name: str, record: Record, facts: dict[str, str]) -> Letter:
-    return Letter(
+def _known(name: str, record: Record, facts: dict[str, str]) -> LetterFacts:
+    return LetterFacts(
         id=name,
         topic=facts.get("topic", ""),
         position=facts.get("position", ""),
         reason=facts.get("reason", ""),
         handler=facts.get("handler", ""),
         at=datetime.fromtimestamp(max(record.timestamp_ms, 0) / 1000, UTC),
-        value=record.value or b"",
+        size=len(record.value or b""),
         spool=facts.get("spool", ""),
         by=facts.get(SKIPPED_BY, ""),
         because=facts.get(SKIPPED_BECAUSE, ""),

@@ -141,8 +141,10 @@ async def test_a_damaged_batch_is_never_passed_over_until_a_person_skips_it(
         assert kept is not None
         assert isinstance(kept.heard, MentionReceived)
         assert kept.heard.text == RETRIAGED.text
-        every = await Letters(rig.reader, partitions=PARTITIONS).all()
-        (letter,) = (each for each in every if each.topic == MENTIONS_RECEIVED.name)
+        letters = Letters(rig.reader, partitions=PARTITIONS)
+        (found,) = (x for x in await letters.all() if x.topic == MENTIONS_RECEIVED.name)
+        letter = await letters.one(found.id)
+        assert letter is not None
         assert (letter.by, letter.because) == ("ana", WHY)
         await redrive(letter, rig.producer, partitions=PARTITIONS)
         assert LOST.mention_id in await rig.added_all(5)
