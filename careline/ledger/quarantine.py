@@ -21,8 +21,9 @@ from careline.runtime.clock import Clock, SystemClock
 from careline.runtime.kafka import Producer
 from careline.runtime.skips import SKIPPED
 from schemas.commands import Actor, ActorKind, ReportUnreadable
-from schemas.envelope import Packed, pack
+from schemas.envelope import Packed
 from schemas.identity import NAMESPACE
+from schemas.packing import pack_command
 from schemas.topics import CASES_COMMANDS, DEAD_LETTERS
 
 LARGEST_LETTER: Final = 256 * 1024
@@ -89,10 +90,9 @@ class Quarantine:
         """
         now = self._clock.now()
         hour = now.replace(minute=0, second=0, microsecond=0)
-        case_id = operations_case(source, reason, hour, partitions=self._partitions)
         command = ReportUnreadable(
             command_id=str(uuid.uuid5(NAMESPACE, f"unreadable|{source}|{position}|{reason}")),
-            case_id=case_id,
+            case_id=operations_case(source, reason, hour, partitions=self._partitions),
             issued_at=now,
             actor=actor,
             reason=reason,
@@ -100,15 +100,7 @@ class Quarantine:
             position=position,
             hour=hour,
         )
-        packed = pack(
-            command,
-            type="command.report_unreadable.v1",
-            id=command.command_id,
-            source="careline/quarantine",
-            subject=case_id,
-            time=now,
-            key=case_id,
-        )
+        packed = pack_command(command, source="careline/quarantine")
         shard = operations_shard(source, reason, hour, partitions=self._partitions)
         await self._producer.send(CASES_COMMANDS.name, shard, packed)
 

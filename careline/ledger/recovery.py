@@ -22,15 +22,15 @@ from careline.ledger.outbox import SOURCE
 from careline.ledger.store import Ledger
 from careline.runtime.clock import Clock, SystemClock
 from careline.runtime.kafka import LogReader, Producer, Record, RecordsGone
-from schemas.envelope import header, pack
+from schemas.envelope import pack
 from schemas.events import EpochStarted
 from schemas.identity import shard_tag
+from schemas.packing import heard_id
 from schemas.topics import CASES_COMMANDS, CASES_EVENTS, MENTIONS_TRIAGED
 
 _BATCH: Final = 500
 _HELD: Final = 5_000
 """Records of an input that a recovery keeps in memory, so that it need not read them twice."""
-_TRIAGED_SUFFIX: Final = ":triaged"
 _HANDLER: Final = "ledger.recovery"
 _log = structlog.get_logger(__name__)
 
@@ -232,7 +232,7 @@ async def _settled_up_to(batches: AsyncIterator[list[Record]], absorbed: Abstrac
     first = set(absorbed)
     async for records in batches:
         for record in records:
-            cause = (header(record.headers, "id") or "").removesuffix(_TRIAGED_SUFFIX)
+            cause = heard_id(record.headers)
             if cause in first:
                 first.discard(cause)
                 settled = record.offset
