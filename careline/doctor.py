@@ -24,6 +24,7 @@ from careline.runtime import topics_admin
 from careline.runtime.errors import CarelineError
 from careline.runtime.redis import assert_durable, connect
 from careline.settings import Settings, unknown_variables
+from careline.wiring_roles import triage_choice
 
 _BOUND_S: Final = 25.0
 _OLDEST: Final = (3, 11)
@@ -74,6 +75,7 @@ async def examine(settings: Settings) -> list[Finding]:
         ("redis", _redis),
         ("slack", _slack),
         ("x", _x),
+        ("triage", _triage),
         ("disk", _disk),
     )
     return list(await asyncio.gather(*(_bounded(name, check, settings) for name, check in checks)))
@@ -211,6 +213,21 @@ async def _x(settings: Settings) -> Finding:
                 hint="is the bearer token right, and does the account exist?",
             )
     return _ok("x", f"{detail}; @{configs[0].handle} found, {left} look-ups left")
+
+
+async def _triage(settings: Settings) -> Finding:
+    """A worker that does not find its model goes on with word lists: here it is said aloud."""
+    from careline.triage.choice import (  # noqa: PLC0415 - numpy and the tables, only when asked for
+        check_choice,
+        chosen_artefact,
+    )
+
+    choice = triage_choice(settings)
+    await asyncio.to_thread(check_choice, choice)
+    if choice.classifier == "rules":
+        return _ok("triage", "word lists")
+    artefact = await asyncio.to_thread(chosen_artefact, choice)
+    return _ok("triage", f"{artefact.version}, backend {choice.backend}")
 
 
 async def _disk(settings: Settings) -> Finding:

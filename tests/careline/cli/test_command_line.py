@@ -244,11 +244,20 @@ def test_doctor_says_of_each_thing_whether_it_is_well(folder: Path) -> None:
         "redis": "failed",
         "slack": "failed",
         "x": "failed",
+        "triage": "ok",
         "disk": found["disk"],
     }
     assert ran.json["ok"] is False
     failed = [check for check in ran.json["checks"] if check["verdict"] == "failed"]
     assert all(check["hint"] for check in failed)
+
+
+def test_doctor_says_that_the_model_that_is_chosen_is_not_there(folder: Path) -> None:
+    ran = careline("doctor", "--json", cwd=folder, TRIAGE__ARTEFACT="modle.npz")
+    (found,) = (check for check in ran.json["checks"] if check["check"] == "triage")
+    assert found["verdict"] == "failed"
+    assert "modle.npz" in found["detail"]
+    assert "CARELINE_TRIAGE__ARTEFACT" in found["hint"]
 
 
 def test_doctor_uses_signs_and_words(folder: Path) -> None:
