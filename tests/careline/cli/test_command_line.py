@@ -253,10 +253,10 @@ def test_doctor_says_of_each_thing_whether_it_is_well(folder: Path) -> None:
 
 
 def test_doctor_says_that_the_model_that_is_chosen_is_not_there(folder: Path) -> None:
-    ran = careline("doctor", "--json", cwd=folder, TRIAGE__ARTEFACT="modle.npz")
+    ran = careline("doctor", "--json", cwd=folder, TRIAGE__ARTEFACT="nowhere.npz")
     (found,) = (check for check in ran.json["checks"] if check["check"] == "triage")
     assert found["verdict"] == "failed"
-    assert "modle.npz" in found["detail"]
+    assert "nowhere.npz" in found["detail"]
     assert "CARELINE_TRIAGE__ARTEFACT" in found["hint"]
 
 
