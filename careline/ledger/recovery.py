@@ -18,7 +18,7 @@ import structlog
 from careline.ledger.absorb import Absorber
 from careline.ledger.apply import Applier
 from careline.ledger.fence import Fence, Fenced, InputLost
-from careline.ledger.outbox import SOURCE
+from careline.ledger.outbox import SOURCE, Epochs
 from careline.ledger.store import Ledger
 from careline.runtime.clock import Clock, SystemClock
 from careline.runtime.kafka import LogReader, Producer, Record, RecordsGone
@@ -64,6 +64,9 @@ async def recover(
         raise Fenced(shard, stands.value)
     n = await _announce(producer, shard, token, known, clock or SystemClock())
     _log.info("recovery began", shard=shard, epoch=n, found=seen.value or "nothing")
+    if await _left_behind(ledger, reader, shard, n):
+        await ledger.script("wipe", shard, epoch)
+        _log.warning("a copy that others have gone on without: its shard is emptied", shard=shard)
     absorber = await absorb(ledger, reader, shard, epoch, n)
     await _tell(absorber, shard, applier)
     for topic in (MENTIONS_TRIAGED.name, CASES_COMMANDS.name):
@@ -151,11 +154,34 @@ async def absorb(ledger: Ledger, reader: LogReader, shard: int, epoch: str, n: i
     begin = await reader.beginning(topic, shard)
     start = begin if position.log is None else position.log + 1
     if start < begin or start > n:
+        # Who recovers the shard since may have taken in more than we began with: no loss.
+        if (stands := await ledger.fence(shard)).value != epoch:
+            raise Fenced(shard, stands.value)
         raise InputLost(shard, topic, start, begin if start < begin else n)
     absorber = Absorber(ledger, shard, epoch=epoch, log_epoch=position.log_epoch, beginning=begin)
     async for records in _read(reader, shard, topic, start, n + 1):
         await absorber.absorb(records)
     return absorber
+
+
+async def _left_behind(ledger: Ledger, reader: LogReader, shard: int, n: int) -> bool:
+    """Return whether a later life has written to the log, and this copy still has things unsent.
+
+    Then it is a copy of before that life: what stands in its outbox was decided anew there, and
+    sent now would be a second history.
+    """
+    position = await ledger.position(shard)
+    if not position.outbox or position.log is None:
+        return False
+    epochs = Epochs(position.log_epoch)
+    async for records in _read(reader, shard, CASES_EVENTS.name, position.log + 1, n):
+        for record in records:
+            counts = epochs.admits(record.offset, record.headers)
+            later = epochs.current > position.log_epoch
+            # The mark of its beginning says nothing yet.
+            if counts and later and record.offset != epochs.current:
+                return True
+    return False
 
 
 async def _tell(absorber: Absorber, shard: int, applier: Applier) -> None:

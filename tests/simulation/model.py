@@ -213,6 +213,17 @@ class ShardModel(CommitScript):
             found[effect] = record.raw()
         return [b"ok", b"0", b"%d" % len(found)]
 
+    def _wipe(self, args: Sequence[bytes]) -> Reply:
+        ok, epoch = self.stands(args[0])
+        if not ok:
+            return [b"fenced", epoch]
+        gone = sum(map(bool, (*self.hashes.values(), *self.zsets.values())))
+        gone += len(self.strings) - 1 + (self.outbox is not None)
+        self.strings = {"epoch": self.strings["epoch"]}
+        self.hashes, self.zsets = {}, {}
+        self.outbox, self.last_id = None, (0, 0)
+        return [b"ok", b"%d" % gone]
+
     def _refresh_done(self, args: Sequence[bytes]) -> Reply:
         ok, epoch = self.stands(args[0])
         if not ok:
