@@ -16,9 +16,6 @@ NAMES = (
     *("attempt", "set_epoch", "fence", "mark_unknown", "seed", "prune"),
 )
 
-_WIPED = 0.01
-"""Seldom: an empty shard has little to say."""
-
 
 class Calls:
     """Makes one call after the other, most of them sensible on the state that stands."""
@@ -33,8 +30,6 @@ class Calls:
         """Return a script and its arguments."""
         self._number += 1
         name = "set_epoch" if "epoch" not in model.strings else self._rng.choice(NAMES)
-        if self._rng.random() < _WIPED:
-            name = "wipe"
         return name, getattr(self, f"_{name}")(model)
 
     def _epoch(self, model: ShardModel) -> str:
@@ -54,9 +49,6 @@ class Calls:
             seen = "something else"
         new = f"recovering:t{self._number}" if self._rng.random() < 0.2 else str(self._number)
         return [seen, new, self._rng.choice((0, 1))]
-
-    def _wipe(self, model: ShardModel) -> list[Arg]:
-        return [self._epoch(model)]
 
     def _fence(self, _: ShardModel) -> list[Arg]:
         return []
