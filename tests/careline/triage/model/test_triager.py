@@ -38,6 +38,13 @@ def test_harm_is_a_query_of_high_urgency_whatever_else_is_said(triager: Triager,
     assert triage.urgency in {Urgency.HIGH, Urgency.CRITICAL}
 
 
+@pytest.mark.parametrize("text", ["hm @acme ok then", "@acme nice try", "@acme will it rain"])
+def test_what_may_be_a_query_is_kept_as_an_unsure_one(triager: Triager, text: str) -> None:
+    triage = triager.triage(text)
+    assert triage.query, "below the balanced point, and above what loses nothing"
+    assert triage.unsure
+
+
 def test_thanks_are_never_surely_a_query(triager: Triager) -> None:
     triage = triager.triage("@acme thank you so much, you are great!")
     assert not triage.query or triage.unsure
