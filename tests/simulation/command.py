@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from tests.simulation.bugs import BUGS, Planter
+from tests.simulation.bugs import BUGS
+from tests.simulation.planter import Planter
 
 _STORY_LINES = 60
 _HUNTED = 400
@@ -116,7 +117,7 @@ def _run(chosen: argparse.Namespace) -> int:
     if len(found) != chosen.schedules:
         print(f"only {len(found)} of {chosen.schedules} schedules came to an end")
         return 1
-    for one in failing[:10]:
+    for one in failing:
         print(f"  seed {one['seed']}: {one['problems'][0]}")
     if failing:
         return _shortened(failing[0]["seed"])

@@ -217,12 +217,9 @@ class ShardModel(CommitScript):
         ok, epoch = self.stands(args[0])
         if not ok:
             return [b"fenced", epoch]
-        gone = sum(map(bool, (*self.hashes.values(), *self.zsets.values())))
-        gone += len(self.strings) - 1 + (self.outbox is not None)
-        self.strings = {"epoch": self.strings["epoch"]}
-        self.hashes, self.zsets = {}, {}
-        self.outbox, self.last_id = None, (0, 0)
-        return [b"ok", b"%d" % gone]
+        self.flush()
+        self.strings["epoch"] = epoch
+        return [b"ok"]
 
     def _refresh_done(self, args: Sequence[bytes]) -> Reply:
         ok, epoch = self.stands(args[0])

@@ -13,7 +13,7 @@ TOPICS = ("mentions.triaged.v1", "cases.commands.v1", "mentions.received.v1")
 NAMES = (
     *("commit",) * 8,
     *("read", "due", "effects", "attempt", "hold", "outbox", "trim", "refresh_done"),
-    *("attempt", "set_epoch", "fence", "mark_unknown", "seed", "prune"),
+    *("attempt", "set_epoch", "fence", "mark_unknown", "seed", "prune", "wipe"),
 )
 
 
@@ -59,6 +59,10 @@ class Calls:
     def _prune(self, model: ShardModel) -> list[Arg]:
         return [self._epoch(model), self._millis(model) - 400, 3]
 
+    def _wipe(self, model: ShardModel) -> list[Arg]:
+        # Seldom in earnest: what stands is what the other calls meet.
+        return [self._epoch(model) if self._rng.random() < 0.05 else "nothing"]
+
     def _due(self, model: ShardModel) -> list[Arg]:
         return [self._epoch(model), self._rng.randint(1, 3)]
 
@@ -68,7 +72,10 @@ class Calls:
     def _trim(self, model: ShardModel) -> list[Arg]:
         entries = model.outbox or [((1, 0), b"", b"")]
         stamp, number = self._rng.choice(entries)[0]
-        return [self._epoch(model), f"{stamp}-{number}", self._rng.randint(0, 50)]
+        epoch = self._epoch(model)
+        # Nothing is sent before a recovery has ended: the script has no answer to that.
+        epoch = "nothing" if epoch.startswith("rec") else epoch
+        return [epoch, f"{stamp}-{number}", self._rng.randint(0, 50)]
 
     def _effects(self, model: ShardModel) -> list[Arg]:
         return [self._epoch(model), self._rng.choice(EXECUTORS), self._rng.randint(1, 4)]

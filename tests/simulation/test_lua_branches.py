@@ -200,9 +200,8 @@ async def sent(counted: Counted) -> None:
 
 async def emptied(counted: Counted) -> None:
     assert await counted.run("drop_sent", counted.epoch, "5-1") == [b"ok"]
-    (answer, gone) = await counted.run("wipe", counted.epoch)
-    assert answer == b"ok"
-    assert gone > 0
+    assert len(await counted.client.keys(f"{TAG}:*")) > 1
+    assert await counted.run("wipe", counted.epoch) == [b"ok"]
     left = {raw.decode() for raw in await counted.client.keys(f"{TAG}:*")}
     assert left == {f"{TAG}:epoch"}
 

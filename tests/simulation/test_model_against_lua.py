@@ -20,7 +20,7 @@ from tests.simulation.model import ShardModel
 from tests.simulation.random_calls import Calls
 from tests.simulation.real_scripts import CLOCK, OurTime, with_our_clock
 
-CALLS = 800
+CALLS = 1_000
 pytestmark = pytest.mark.timeout(300)
 
 

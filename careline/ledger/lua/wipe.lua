@@ -5,4 +5,4 @@ local found = redis.call('KEYS', tag .. ':*')
 for _, name in ipairs(found) do
   if name ~= key('epoch') then redis.call('UNLINK', name) end
 end
-return {'ok', #found - 1}
+return {'ok'}
