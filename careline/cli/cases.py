@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from datetime import datetime
+from heapq import nsmallest
 from typing import Annotated, Any
 
 import typer
@@ -36,24 +38,22 @@ def list_cases(
 
     Example: careline case list --status claimed
     """
-    found = asyncio.run(_cases(load_settings()))
-    chosen = [
-        case
-        for case in found
-        if case.status is status or (status is None and (every or case.is_live))
-    ]
-    chosen.sort(key=_order)
+
+    def wanted(case: Case) -> bool:
+        return case.status is status or (status is None and (every or case.is_live))
+
+    first, count = asyncio.run(_first(load_settings(), wanted, limit))
     if as_json:
-        output.say_json([_short(case) for case in chosen[:limit]])
+        output.say_json([_short(case) for case in first])
         return
     rows: list[tuple[str, ...]] = [
         ("CASE", "STATUS", "PRIORITY", "HOLDER", "OPEN", "NEXT STEP DUE")
     ]
-    rows += [_row(case) for case in chosen[:limit]]
+    rows += [_row(case) for case in first]
     for line in output.table(rows):
         output.say(line)
-    if len(chosen) > limit:
-        output.tell(f"{len(chosen) - limit} more: --limit")
+    if count > len(first):
+        output.tell(f"{count - len(first)} more: --limit")
 
 
 @app.command()
@@ -78,11 +78,25 @@ def show(
         output.say(line)
 
 
-async def _cases(settings: Settings) -> list[Case]:
+async def _first(
+    settings: Settings, wanted: Callable[[Case], bool], limit: int
+) -> tuple[list[Case], int]:
+    """Return the first of the cases that are wanted, and how many there are in all.
+
+    However many there are, no more than twice ``limit`` of them are held.
+    """
+    first: list[Case] = []
+    count = 0
     async with ledger_of(settings) as ledger:
-        return [
-            case for shard in range(settings.kafka.partitions) async for case in ledger.cases(shard)
-        ]
+        for shard in range(settings.kafka.partitions):
+            async for case in ledger.cases(shard):
+                if not wanted(case):
+                    continue
+                count += 1
+                first.append(case)
+                if len(first) >= 2 * limit:
+                    first = nsmallest(limit, first, key=_order)
+    return nsmallest(limit, first, key=_order), count
 
 
 async def _case(settings: Settings, case_id: str) -> Case | None:

@@ -127,14 +127,17 @@ class Ledger:
         return raw.decode().partition("|")[2] if raw else None
 
     async def cases(self, shard: int) -> AsyncIterator[Case]:
-        """Yield every case of a shard, in no order."""
+        """Yield every case of a shard, in no order, each once."""
         async for raw in self.raw_cases(shard):
             yield load_case(raw)
 
     async def raw_cases(self, shard: int) -> AsyncIterator[bytes]:
-        """Yield the stored bytes of every case of a shard, in no order."""
-        async for _, raw in self.stored(shard, "cases"):
-            yield raw
+        """Yield the stored bytes of every case of a shard, in no order, each case once."""
+        seen: set[str] = set()
+        async for name, raw in self.stored(shard, "cases"):
+            if name not in seen:
+                seen.add(name)
+                yield raw
 
     async def stored(self, shard: int, name: str) -> AsyncIterator[tuple[str, bytes]]:
         """Yield the fields of a hash of a shard, in no order; one may come twice."""

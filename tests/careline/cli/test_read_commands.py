@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from careline.domain.steps import next_due
 from careline.runtime.embedded_kafka import EmbeddedKafka
 from careline.runtime.embedded_valkey import EmbeddedValkey
 from schemas.topics import TOPICS
 from tests.support.command import Ran, careline
+from tests.support.ledger import PARTITIONS as LEDGER_PARTITIONS
+from tests.support.ledger import ledger_world
+from tests.support.stories import START, a_mention
 
 PARTITIONS = 2
 
@@ -101,3 +105,26 @@ async def test_a_redis_that_may_forget_is_refused_by_a_role(
     )
     assert ran.code == 2
     assert "appendonly is no" in ran.err.splitlines()[-1]
+
+
+async def test_the_list_begins_with_what_is_due_first_and_says_how_many_more_there_are(
+    embedded_kafka: EmbeddedKafka, valkey: EmbeddedValkey, tmp_path: Path
+) -> None:
+    settings = {
+        "KAFKA__BOOTSTRAP_SERVERS": embedded_kafka.bootstrap,
+        "KAFKA__PARTITIONS": str(LEDGER_PARTITIONS),
+        "REDIS__URL": valkey.url,
+    }
+    async with ledger_world(valkey, embedded_kafka) as world:
+        await world.recover_all()
+        for number in range(7):
+            await world.hear(a_mention(f"{number}", root=f"{number}", author=f"author {number}"))
+        await world.pump()
+        cases = await world.cases()
+    assert len(cases) == 7
+    wanted = sorted(cases, key=lambda name: (next_due(cases[name]) or START, name))
+    ran = await looked("case", "list", "--json", cwd=tmp_path, **settings)
+    assert [found["case"] for found in ran.json] == wanted
+    ran = await looked("case", "list", "--limit", "2", cwd=tmp_path, **settings)
+    assert [line.split()[0] for line in ran.out.splitlines()[1:]] == wanted[:2]
+    assert "5 more: --limit" in ran.err
