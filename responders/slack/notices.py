@@ -74,12 +74,12 @@ class Notices:
     async def _refused(self, event: e.CommandRefused) -> None:
         user = slack_user(event.actor)
         now = self._clock.now()
-        text = refusal_text(event, now)
-        if not user or not text or now - event.at > WHISPER_LIFE:
+        if not user or not refusal_text(event, now) or now - event.at > WHISPER_LIFE:
             return
         case = await self._ledger.read_case(event.case_id)
         if case is None or case.card is None:
             return
+        text = refusal_text(event, now, case)
         for _ in range(2):
             try:
                 await self._client.whisper(case.card.channel, user, text)
@@ -153,11 +153,13 @@ class Notices:
         return False
 
 
-def refusal_text(event: e.CommandRefused, now: datetime) -> str:
+def refusal_text(event: e.CommandRefused, now: datetime, case: Case | None = None) -> str:
     """Return what whoever asked is told, "" if there is nothing to tell."""
     if event.reason is e.Refusal.ALREADY_CLAIMED and event.holder is not None:
         return f"Sorry, {already_claimed(event.holder, event.since, now)}."
     reason = REFUSALS.get(event.reason)
+    if event.reason is e.Refusal.ALREADY_RESOLVED and case is not None and not case.is_live:
+        reason = wording.closed_meanwhile(case)
     return f"Nothing has changed: {reason}." if reason else ""
 
 

@@ -200,6 +200,11 @@ def status_line(case: Case) -> str:
     return " · ".join(part for part in (_doing(case), _ladder(case)) if part)
 
 
+def closed_meanwhile(case: Case) -> str:
+    """Return who closed a case, why and when: `this case was resolved by @ana: spam or abuse`."""
+    return f"this case was resolved{_closing(case)}"
+
+
 def _doing(case: Case) -> str:  # noqa: PLR0911 - one row a status
     if case.reply is not None:
         return _reply(case)
@@ -242,10 +247,14 @@ def _closes(case: Case) -> str:
 
 
 def _resolved(case: Case) -> str:
+    return f"☑️ Resolved{_closing(case)}"
+
+
+def _closing(case: Case) -> str:
     why = DISPOSITIONS[case.disposition] if case.disposition else "closed"
     by = f" by {person(case.resolved_by)}" if case.resolved_by else ""
     at = f", {date(case.resolved_at)}" if case.resolved_at else ""
-    return f"☑️ Resolved{by}: {why}{at}"
+    return f"{by}: {why}{at}"
 
 
 def _ladder(case: Case) -> str:

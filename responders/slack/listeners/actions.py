@@ -17,6 +17,7 @@ from slack_sdk.models.views import View
 
 from careline.domain.case import Case, ReplyState
 from responders.slack import buttons as b
+from responders.slack import wording
 from responders.slack.cards import Texts
 from responders.slack.commanding import CLICK_VALID, NotStored, command_id
 from responders.slack.desk import Click, Desk, case_and_texts, held_by_other, read_click
@@ -137,7 +138,7 @@ async def _open(desk: Desk, opener: Opener, ack: AsyncAck, body: Mapping[str, An
 def _objection(desk: Desk, case: Case, click: Click) -> str:
     """Return why a form makes no sense on this case now; "" if it does."""
     if not case.is_live:
-        return "This case is resolved already."
+        return f"Nothing has changed: {wording.closed_meanwhile(case)}."
     # What a message is, anybody may say, whoever holds the case.
     held = held_by_other(case, click.actor, desk.clock.now())
     if held and click.action != b.CORRECT:

@@ -103,6 +103,43 @@ async def test_a_form_on_a_case_of_somebody_else_is_not_opened(floor: Floor) -> 
         assert floor.workspace.top_view(floor.ben) is None
 
 
+async def test_clicks_on_a_card_whose_case_was_closed_say_by_whom_and_change_nothing(
+    floor: Floor,
+) -> None:
+    async with floor.responder():
+        await floor.world.hear(a_mention(at=fresh()), a_triage())
+        card = await floor.card()
+        await floor.case(lambda case: case.card is not None)
+        typing = await floor.open(card, b.REPLY)
+        # Ana's Slack goes on showing the card as it was.
+        edits = {"server": "slack", "path": "/api/chat.update", "kind": "rate_limit"}
+        floor.sandbox.faults.add({**edits, "retry_after": 1})
+        closing = await floor.open(card, b.RESOLVE, floor.ben)
+        assert (await floor.submit(closing, {"disposition": {"choice": "spam"}}, floor.ben)).ok
+        closed = await floor.case(lambda case: not case.is_live)
+
+        for action in (b.REPLY, b.RESOLVE, b.SNOOZE):
+            assert (await floor.press(card, action)).ok
+        await seen(lambda: len(floor.whispers(floor.ana)) == 3)
+        assert floor.workspace.top_view(floor.ana) == floor.workspace.views[typing["id"]]
+        assert (await floor.press(card, b.CLAIM)).ok
+        assert (await floor.press(card, b.ESCALATE)).ok
+        assert (await floor.submit(typing, {"reply": {"text": "We are on it!"}})).ok
+        told = await seen(lambda: len(floor.whispers(floor.ana)) == 6 and floor.whispers())
+        by = "Nothing has changed: this case was resolved by @ben: spam or abuse, <!date^"
+        assert [text for text in told if not text.startswith(by)] == []
+        assert floor.whispers(floor.ben) == []
+
+        # None of them is lost, and none of them counts.
+        assert [one.type for one in await floor.commands() if one.actor.id.endswith(floor.ana)] == [
+            "claim", "escalate", "reply",
+        ]  # fmt: skip
+        assert (await floor.case(lambda case: not case.is_live)).version == closed.version
+        floor.sandbox.faults.clear()
+        await seen(lambda: "☑️ Resolved by @ben: spam or abuse" in words(card))
+        assert "case_" not in words(card)
+
+
 async def test_a_click_is_in_kafka_before_it_is_acknowledged(floor: Floor) -> None:
     async with floor.responder():
         await floor.world.hear(a_mention(at=fresh()), a_triage())
