@@ -31,6 +31,7 @@ from careline.ledger.auditing.invariants import (
     shard_invariants,
 )
 from careline.ledger.auditing.journal import Journal
+from careline.ledger.fence import LedgerUnavailable
 from careline.ledger.store import Ledger
 from careline.runtime.kafka import LogReader
 from schemas.topics import CASES_COMMANDS, MENTIONS_RECEIVED, MENTIONS_TRIAGED
@@ -62,13 +63,15 @@ class Look:
     unjudged: frozenset[int] = frozenset()
     """Shards that somebody recovers: nothing can be said of their cases."""
     cases: int = 0
+    refused: bool = False
+    """The ledger answers and takes no writes, not even the bookmarks: no shard can do its work."""
     late_seconds: float = 0.0
     """How long the step that has waited longest for somebody to fire it had been due."""
 
     @property
     def whole(self) -> bool:
-        """Whether every shard could be judged."""
-        return not self.unjudged
+        """Whether every shard could be judged, and its ledger takes what is decided."""
+        return not self.unjudged and not self.refused
 
 
 @dataclass(slots=True)
@@ -129,12 +132,13 @@ class Looker:
             else:
                 tally.unjudged.add(shard)
             await self._inputs(journal, facts, tally)
-        await self._keep(journal)
+        kept = await self._keep(journal)
         return Look(
             findings=tuple(tally.findings),
             shards=self._ledger.partitions,
             unjudged=frozenset(tally.unjudged),
             cases=tally.cases,
+            refused=not kept,
             late_seconds=tally.late_seconds,
         )
 
@@ -175,12 +179,22 @@ class Looker:
             self._journal = Journal(self._reader, self._ledger.partitions, marks)
         return self._journal
 
-    async def _keep(self, journal: Journal) -> None:
+    async def _keep(self, journal: Journal) -> bool:
+        """Keep the bookmarks; return whether the ledger took them.
+
+        One that refuses writes (OOM, READONLY, MISCONF) is when a look's findings matter most.
+        """
         marks: list[str | int] = []
         for (topic, partition), offset in journal.bookmarks().items():
             marks += (f"{topic}/{partition}", offset)
-        if marks:
+        if not marks:
+            return True
+        try:
             await self._ledger.asked(self._ledger.client.hset(BOOKMARKS, items=marks))
+        except LedgerUnavailable as error:
+            _log.warning("the ledger takes no bookmarks", why=str(error))
+            return False
+        return True
 
 
 def _late_seconds(facts: ShardFacts) -> float:

@@ -6,7 +6,7 @@ quarantined, nothing moves, and the same batch goes through when the trouble is 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -22,11 +22,11 @@ from careline.runtime.errors import ConfigurationError
 from careline.runtime.redis import DURABLE, assert_durable, connect
 from schemas.topics import DEAD_LETTERS, MENTIONS_TRIAGED
 from tests.support.ledger import PARTITIONS, LedgerWorld, ledger_world, until
+from tests.support.refusing import Switch, full, no_snapshot, read_only
 from tests.support.stories import a_mention
 from tests.support.troubled_redis import TroubledRedis
 
 TRIAGED = MENTIONS_TRIAGED.name
-Switch = Callable[[], Awaitable[object]]
 
 
 async def blocked_then_done(world: LedgerWorld, begin: Switch, end: Switch) -> None:
@@ -59,51 +59,23 @@ async def blocked_then_done(world: LedgerWorld, begin: Switch, end: Switch) -> N
 
 
 async def test_a_full_server_blocks_and_goes_on(world: LedgerWorld) -> None:
-    client = world.client
-    await blocked_then_done(
-        world,
-        lambda: client.config_set("maxmemory", "1"),
-        lambda: client.config_set("maxmemory", "0"),
-    )
+    trouble = full(world.client)
+    await blocked_then_done(world, trouble.begin, trouble.end)
 
 
 async def test_a_server_that_became_a_read_only_replica_blocks_and_goes_on(
     world: LedgerWorld,
 ) -> None:
-    client = world.client
-    await blocked_then_done(
-        world,
-        lambda: client.execute_command("REPLICAOF", "127.0.0.1", "1"),
-        lambda: client.execute_command("REPLICAOF", "NO", "ONE"),
-    )
+    trouble = read_only(world.client)
+    await blocked_then_done(world, trouble.begin, trouble.end)
 
 
 async def test_a_server_that_cannot_write_its_disk_blocks_and_goes_on(
-    world: LedgerWorld, valkey: EmbeddedValkey, tmp_path: Path
+    world: LedgerWorld, tmp_path: Path
 ) -> None:
     """A snapshot that fails makes it refuse writes: MISCONF."""
-    client = world.client
-    in_the_way = tmp_path / "valkey" / "dump.rdb"
-
-    async def saved() -> bool:
-        facts = await client.info("persistence")
-        return not facts["rdb_bgsave_in_progress"]
-
-    async def begin() -> None:
-        in_the_way.mkdir()
-        (in_the_way / "x").touch()
-        await client.config_set("save", "3600 1")
-        await client.bgsave()
-        await until(saved, what="the snapshot that fails")
-
-    async def end() -> None:
-        (in_the_way / "x").unlink()
-        in_the_way.rmdir()
-        await client.bgsave()
-        await until(saved, what="the snapshot")
-
-    assert valkey.pid is not None
-    await blocked_then_done(world, begin, end)
+    trouble = no_snapshot(world.client, tmp_path / "valkey")
+    await blocked_then_done(world, trouble.begin, trouble.end)
 
 
 async def test_forgotten_scripts_are_loaded_again_in_the_middle_of_a_batch(
