@@ -21,6 +21,8 @@ from schemas.mentions import ConversationRef, Visibility
 
 AUDITOR: Final = "auditor"
 """The source of what the auditor found broken."""
+CLOSED_CHANNEL: Final = "closed channel"
+"""How the source of messages begins that had to be posted elsewhere; the queue follows."""
 NIGHTLY: Final = "nightly balance"
 """How the source of the nightly line begins; its date follows."""
 _ACCOUNT = "careline"
@@ -33,15 +35,23 @@ class Trouble(enum.StrEnum):
     """Records that nothing could read."""
     BROKEN = "broken"
     """A promise that the auditor found broken."""
+    CLOSED = "closed"
+    """A channel that is closed to careline, whose cards stand in operations meanwhile."""
     BALANCE = "balance"
     """No trouble: the nightly line."""
 
 
+_TROUBLES: Final = {
+    f"{AUDITOR}: ": Trouble.BROKEN,
+    f"{CLOSED_CHANNEL} ": Trouble.CLOSED,
+    f"{NIGHTLY} ": Trouble.BALANCE,
+}
+
+
 def trouble_of(case: Case) -> Trouble:
     """Return what an operations case is about, by its source."""
-    if case.subject.startswith(f"{AUDITOR}: "):
-        return Trouble.BROKEN
-    return Trouble.BALANCE if case.subject.startswith(f"{NIGHTLY} ") else Trouble.UNREADABLE
+    found = (kind for begin, kind in _TROUBLES.items() if case.subject.startswith(begin))
+    return next(found, Trouble.UNREADABLE)
 
 
 def _conversation(source: str, reason: str, hour: datetime) -> ConversationRef:

@@ -6,6 +6,7 @@ the deadline with its reason, and what to do; it quotes no customer.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Final
 
 from careline.domain.case import Case
@@ -27,6 +28,17 @@ CHANNEL: Final = "channel"
 _MACHINES: Final = {"webhook": "a webhook", "mail": "mail", "bot": "a bot"}
 STEP: Final = "step"
 REOPENED: Final = "reopened"
+
+
+_OPERATORS: Final = MappingProxyType(
+    {
+        Trouble.UNREADABLE: "Please mend the cause, redrive the records, then press Resolve on the "
+        "card.",
+        Trouble.BROKEN: "Please see that it holds again, then press Resolve on the card.",
+        Trouble.CLOSED: "Please let the app into the channel, then press Resolve on the card.",
+        Trouble.BALANCE: "Nothing is left to do.",
+    }
+)
 
 
 def alert_of(
@@ -105,9 +117,7 @@ def _reminder(case: Case) -> str:
 
 def _todo(subject: str, case: Case) -> str:
     if case.kind is CaseKind.OPERATIONS:
-        if trouble_of(case) is Trouble.BROKEN:
-            return "Please see that it holds again, then press Resolve on the card."
-        return "Please mend the cause, redrive the records, then press Resolve on the card."
+        return _OPERATORS[trouble_of(case)]
     if not case.open_obligations:
         return "Nothing is left to do."
     if case.claim is None:

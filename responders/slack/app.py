@@ -19,6 +19,7 @@ from typing import Final
 import structlog
 
 from careline.ledger.executor import Executor, ExecutorSettings
+from careline.ledger.quarantine import Quarantine
 from careline.ledger.store import Ledger
 from careline.runtime.clock import Clock, SystemClock
 from careline.runtime.errors import CarelineError, ConfigurationError, RetryableError
@@ -170,7 +171,13 @@ def _responder(
     executor = Executor(
         ledger,
         EXECUTOR,
-        SlackPerformer(client, ledger, config, sweeper),
+        SlackPerformer(
+            client,
+            ledger,
+            config,
+            sweeper=sweeper,
+            operations=Quarantine(producer, config.partitions, clock=clock),
+        ),
         producer=producer,
         shards=waking.shards,
         settings=ExecutorSettings(

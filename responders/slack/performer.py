@@ -1,12 +1,13 @@
 """Posts cards and alerts for the ledger's executor, and finds again what it cannot be sure of.
 
 Promise: one call to `perform` posts at most one message, with its effect's id in the metadata; a
-channel that is closed to us is answered by the operations channel, and only what Slack definitely
-refused is posted again there.
+channel that is closed to us is answered by the operations channel and an operations case, and only
+what Slack definitely refused is posted again there.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,8 +16,11 @@ import structlog
 
 from careline.domain.case import Case
 from careline.domain.effects import Intent
+from careline.domain.operations import CLOSED_CHANNEL
 from careline.ledger.effects import Attempt
 from careline.ledger.executor import Blocked, Done, NotDone, Refused, Report, Unknown
+from careline.ledger.quarantine import Quarantine
+from careline.runtime.errors import RetryableError
 from responders.slack.alerts import alert_of
 from responders.slack.client import Channel, SlackClient, Tag
 from responders.slack.config import OPS, SlackConfig
@@ -32,6 +36,7 @@ _WAIT_MAX_S: Final = 1.0
 """An attempt may precede its call by 2 s at most; what waits longer comes back later."""
 _CARD_FIRST_S: Final = 2.0
 _CARD_TRIES: Final = 5
+_ALARM_S: Final = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -40,9 +45,16 @@ class SlackPerformer:
     """Carries out `card` and `alert` in one workspace."""
 
     def __init__(
-        self, client: SlackClient, ledger: TextStore, config: SlackConfig, sweeper: Sweeper
+        self,
+        client: SlackClient,
+        ledger: TextStore,
+        config: SlackConfig,
+        *,
+        sweeper: Sweeper,
+        operations: Quarantine,
     ) -> None:
         """Remember where cards go; the sweeper hears of every message that may have a copy."""
+        self._operations = operations
         self._sweeper = sweeper
         self._client = client
         self._scans = Scans(client)
@@ -65,11 +77,15 @@ class SlackPerformer:
             closed = error.verdict.scope is Scope.CHANNEL
             if not closed or error.verdict.answer is not Answer.BLOCKED:
                 return report_of(error.verdict)
-            _log.error("channel closed to us, using operations", reason=error.verdict.reason)
+            why = error.verdict.reason
+            _log.error("channel closed to us, using operations", reason=why)
         try:
-            return await self._post(effect, case, self._config.channels[OPS])
+            report = await self._post(effect, case, self._config.channels[OPS])
         except SlackFailed as error:
             return report_of(error.verdict)
+        if isinstance(report, Done):
+            await self._alarm(effect, case, why)
+        return report
 
     async def lookup(self, effect: Intent, case: Case, *, since: datetime) -> Done | None:
         """Search where the effect may stand for its id; raises if Slack does not answer."""
@@ -79,6 +95,17 @@ class SlackPerformer:
         channel, ts = min(copies, key=lambda found: found[1])
         # The version that it shows is not known: 0 asks for a refresh.
         return Done(channel=channel, native_id=ts, shown_version=0)
+
+    async def _alarm(self, effect: Intent, case: Case, why: str) -> None:
+        """Tell the people who run careline of a closed channel, one case an hour with a count."""
+        try:
+            async with asyncio.timeout(_ALARM_S):
+                await self._operations.tell(
+                    source=f"{CLOSED_CHANNEL} {case.queue}", position=effect.effect_id, reason=why
+                )
+        except (RetryableError, TimeoutError) as error:
+            # The message stands, and the next one tells again: this must not put it in doubt.
+            _log.error("closed channel not told", queue=case.queue, code=type(error).__name__)
 
     async def _post(self, effect: Intent, case: Case, name: str) -> Report:
         channel = await self._client.channel(name)

@@ -171,21 +171,32 @@ def operations_title(case: Case) -> str:
             return subject
         case Trouble.BROKEN:
             return f"Operations · {subject} · {case.count} broken promises"
+        case Trouble.CLOSED:
+            return f"Operations · {one_line(case.subject, 90)} · {case.count} messages"
         case _:
             return f"Operations · {one_line(case.subject, 90)} · {case.count} records"
 
 
 def operations_words(case: Case) -> str:
     """Return what is counted in an operations case."""
-    broken = trouble_of(case) is Trouble.BROKEN
-    return "promises were found broken" if broken else "records could not be read"
+    match trouble_of(case):
+        case Trouble.BROKEN:
+            return "promises were found broken"
+        case Trouble.CLOSED:
+            return "messages were posted in operations, because their own channel is closed to us"
+        case _:
+            return "records could not be read"
 
 
 def operations_hint(case: Case) -> str:
     """Return where to look for what an operations case is about."""
-    if trouble_of(case) is Trouble.BROKEN:
-        return "The auditor asks for repair by itself; see `careline ledger audit` and its log."
-    return "Their bytes are kept: `careline dead-letters list`."
+    match trouble_of(case):
+        case Trouble.BROKEN:
+            return "The auditor asks for repair by itself; see `careline ledger audit` and its log."
+        case Trouble.CLOSED:
+            return "Open the channel, `/invite` the app, or name another one in careline.yaml."
+        case _:
+            return "Their bytes are kept: `careline dead-letters list`."
 
 
 def holder_line(case: Case) -> str:

@@ -19,6 +19,8 @@ class Bounds:
     outbox_late: timedelta = timedelta(seconds=120)
     effect_late: timedelta = timedelta(minutes=15)
     """Paced channels and long searches make effects wait; nobody looking is something else."""
+    effect_refused: timedelta = timedelta(minutes=5)
+    """How long a far side may let nothing through: longer than a search, and most limits, take."""
     unrecovered: timedelta = timedelta(seconds=120)
     """How long a shard may be without a healthy fence."""
     input_stands: timedelta = timedelta(seconds=120)

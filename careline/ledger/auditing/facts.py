@@ -7,7 +7,7 @@ time: a case whose last event is not older than ``now`` is left for the next loo
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import cast
 
@@ -25,6 +25,10 @@ class EffectFacts:
     case_id: str
     next_at: datetime | None
     """When its executor looks at it next; None: it stands in no set, nobody will."""
+    attempts: int = 0
+    attempted_at: datetime | None = None
+    asked_at: datetime | None = None
+    """When it was first asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,27 +81,35 @@ async def _outbox_oldest(ledger: Ledger, shard: int) -> datetime | None:
 
 async def _effects(ledger: Ledger, shard: int) -> tuple[dict[str, EffectFacts], tuple[str, ...]]:
     """Return the effects that can be read, and the ids of the others."""
-    known: dict[str, tuple[str, str]] = {}
+    known: dict[str, EffectFacts] = {}
     unreadable: dict[str, None] = {}
     async for name, raw in ledger.stored(shard, "effect"):
         try:
-            intent = intent_of(raw.partition(b"\n")[2])
-        except UnreadableIntent:
+            known[name] = _effect(name, raw)
+        except (UnreadableIntent, ValueError):
             unreadable[name] = None
-            continue
-        known[name] = (intent.executor, intent.case_id)
     times: dict[tuple[str, str], datetime] = {}
-    for executor in {executor for executor, _ in known.values()}:
+    for executor in {effect.executor for effect in known.values()}:
         asked = ledger.client.zrange(key(shard, f"effects:{executor}"), 0, -1, withscores=True)
         entries = await ledger.asked(cast("Awaitable[list[tuple[bytes, float]]]", asked))
         times |= {(executor, name.decode()): from_ms(score) for name, score in entries}
     effects = {
-        effect_id: EffectFacts(
-            effect_id=effect_id,
-            executor=executor,
-            case_id=case_id,
-            next_at=times.get((executor, effect_id)),
-        )
-        for effect_id, (executor, case_id) in known.items()
+        name: replace(effect, next_at=times.get((effect.executor, name)))
+        for name, effect in known.items()
     }
     return effects, tuple(unreadable)
+
+
+def _effect(name: str, raw: bytes) -> EffectFacts:
+    facts, _, body = raw.partition(b"\n")
+    intent = intent_of(body)
+    attempts, attempted_at, _, _, _, asked_at, _ = facts.decode().split("|", 6)
+    return EffectFacts(
+        effect_id=name,
+        executor=intent.executor,
+        case_id=intent.case_id,
+        next_at=None,
+        attempts=int(attempts),
+        attempted_at=from_ms(int(attempted_at)) if attempted_at else None,
+        asked_at=from_ms(int(asked_at)) if asked_at else None,
+    )

@@ -241,6 +241,37 @@ class EffectHasANextAttempt:
         )
 
 
+class EffectGetsThrough:
+    """What was attempted gets through or is refused: whom nobody lets in, somebody has to tell.
+
+    One attempt that failed is weather, and what waits for its turn was not attempted.
+    """
+
+    name: ClassVar[str] = "effect_gets_through"
+
+    def __init__(self, bounds: Bounds) -> None:
+        """Allow for limits and searches."""
+        self._late = bounds.effect_refused
+
+    def broken(self, facts: ShardFacts) -> Iterator[Finding]:
+        """Yield each executor that the far side has let nothing of its oldest effect through."""
+        stuck: dict[str, list[datetime]] = {}
+        for effect in facts.effects.values():
+            # In doubt for as long is stuck too: nobody answers the search for it.
+            since = effect.asked_at if effect.attempts > 1 else effect.attempted_at
+            if effect.attempts and since is not None and facts.now - since > self._late:
+                stuck.setdefault(effect.executor, []).append(effect.asked_at or since)
+        for executor, found in stuck.items():
+            oldest = min(found)
+            yield Finding(
+                invariant=self.name,
+                shard=facts.shard,
+                subject=f"{executor}[{facts.shard}]",
+                says=f"{len(found)} effects do not get through, the oldest since {oldest:%F %T}",
+                evidence=oldest.isoformat(),
+            )
+
+
 class EffectIsReadable:
     """What is to be done outside can be read by whoever has to do it."""
 
@@ -286,6 +317,7 @@ def shard_invariants(bounds: Bounds) -> tuple[ShardInvariant, ...]:
         DeadlineIsNotLate(bounds),
         OutboxMoves(bounds),
         EffectHasANextAttempt(bounds),
+        EffectGetsThrough(bounds),
         EffectIsReadable(),
     )
 

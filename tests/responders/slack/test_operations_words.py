@@ -28,6 +28,7 @@ def shown(story: Story) -> str:
     [
         ("mentions.received.v1: not_json", Trouble.UNREADABLE),
         (f"{AUDITOR}: open_case_has_a_deadline", Trouble.BROKEN),
+        ("closed channel acme:public: is_archived", Trouble.CLOSED),
         (f"{NIGHTLY} 2026-11-22: {LINE}", Trouble.BALANCE),
     ],
 )

@@ -113,39 +113,6 @@ async def test_edits_survive_faults_and_end_at_the_last_version(floor: Floor) ->
         await seen(lambda: "@ana since" in words(card))
 
 
-@pytest.mark.parametrize("how", ["archived", "removed"])
-async def test_a_closed_channel_is_answered_by_operations(floor: Floor, how: str) -> None:
-    if how == "archived":
-        floor.care.is_archived = True
-    else:
-        floor.care.bot_is_member = False
-        floor.care.is_private = True
-    async with floor.responder():
-        await floor.world.hear(a_mention(at=fresh()), a_triage())
-        card = await floor.card("ops")
-        assert "My parcel never came" in words(card)
-        case = await floor.case(lambda case: case.card is not None)
-        assert case.card is not None
-        assert case.card.channel == floor.workspace.channel("ops").id
-
-
-async def test_a_revoked_token_keeps_the_case_live_and_posts_once_mended(floor: Floor) -> None:
-    async with floor.responder():
-        floor.workspace.revoked = True
-        await floor.world.hear(a_mention(at=fresh()), a_triage())
-        case = await floor.case(lambda case: case.is_live)
-        assert case.open_obligations
-        assert case.card is None
-        assert floor.cards() == []
-        floor.workspace.revoked = False
-    # Its entry stands in the ledger, so another life of the responder takes it up.
-    shard = int(case.case_id[1:3])
-    effect = f"card:{case.case_id}"
-    await floor.world.client.zadd(f"{{s{shard:02d}}}:effects:slack", {effect: 0}, xx=True)
-    async with floor.responder():
-        await floor.card()
-
-
 async def test_a_card_that_slack_refuses_is_posted_plainly(floor: Floor) -> None:
     fault = {"kind": "refuse", "error": "msg_blocks_too_long", "count": 1}
     floor.sandbox.faults.add({"server": "slack", "path": POST, **fault})

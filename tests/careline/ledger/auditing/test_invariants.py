@@ -143,6 +143,37 @@ async def test_a_case_with_a_card_and_another_one_on_its_way(world: LedgerWorld)
     assert "another one is to be posted" in found.says
 
 
+async def attempted(world: LedgerWorld, shard: int, *, ago: timedelta, attempts: int) -> None:
+    """Write the card's effect as it stands after some attempts, asked for a while ago."""
+    effect = card_effect((await world.only_case()).case_id)
+    raw = await world.client.hget(key(shard, "effect"), effect)  # type: ignore[misc]
+    facts, _, intent = raw.decode().partition("\n")
+    _, _, unknown, outbox, not_after, _, cancelled = facts.split("|")
+    at = to_ms(datetime.now(UTC) - ago)
+    known = (attempts, at if attempts else "", unknown, outbox, not_after, at, cancelled)
+    record = "|".join(str(one) for one in known) + "\n" + intent
+    await world.client.hset(key(shard, "effect"), effect, record)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 9])
+async def test_an_effect_that_nobody_lets_through(world: LedgerWorld, attempts: int) -> None:
+    shard = await a_case(world)
+    await attempted(world, shard, ago=timedelta(minutes=6), attempts=attempts)
+    (found,) = await Audit(world).findings()
+    assert (found.invariant, found.subject) == ("effect_gets_through", f"slack[{shard}]")
+    assert found.repair is None
+    assert "1 effects do not get through, the oldest since" in found.says
+
+
+@pytest.mark.parametrize(("minutes", "attempts"), [(4, 9), (600, 0)])
+async def test_an_effect_that_waits_for_its_turn_or_was_refused_a_little_while_is_no_finding(
+    world: LedgerWorld, minutes: int, attempts: int
+) -> None:
+    shard = await a_case(world)
+    await attempted(world, shard, ago=timedelta(minutes=minutes), attempts=attempts)
+    assert await Audit(world).findings() == []
+
+
 async def test_a_case_that_cannot_be_read(world: LedgerWorld) -> None:
     shard = await a_case(world)
     case = await world.only_case()
