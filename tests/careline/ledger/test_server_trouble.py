@@ -23,6 +23,7 @@ from careline.runtime.redis import DURABLE, assert_durable, connect
 from schemas.topics import DEAD_LETTERS, MENTIONS_TRIAGED
 from tests.support.ledger import PARTITIONS, LedgerWorld, ledger_world, until
 from tests.support.refusing import Switch, full, no_snapshot, read_only
+from tests.support.scale import scaled
 from tests.support.stories import a_mention
 from tests.support.troubled_redis import TroubledRedis
 
@@ -136,7 +137,7 @@ async def test_a_servers_own_trouble_blocks_and_goes_on(
 async def test_a_slow_server_is_waited_for(door: tuple[LedgerWorld, TroubledRedis]) -> None:
     world, troubled = door
     shard = await world.hear(a_mention())
-    troubled.delay = 0.5
+    troubled.delay = scaled(0.5, 5.0)
     (applied,) = await world.pump()
     assert (applied.done, applied.quarantined) == (1, 0)
     troubled.delay = 0.0
