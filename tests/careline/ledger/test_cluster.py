@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -21,6 +23,8 @@ from careline.runtime.errors import ConfigurationError
 from careline.runtime.kafka import LogReader, Producer
 from careline.runtime.redis import assert_durable, connect
 from schemas.topics import TOPICS
+from tests.careline.ledger.test_empty_disk import Watched, all_done, written_and_died
+from tests.careline.ledger.test_executor import no_effects, pending, running
 from tests.careline.ledger.test_rebuild import rebuilt
 from tests.careline.ledger.test_recovery import a_busy_day, differences
 from tests.support.cluster import Cluster, until_true
@@ -28,6 +32,8 @@ from tests.support.ledger import PARTITIONS, LedgerWorld, until
 from tests.support.stories import a_mention
 
 pytestmark = pytest.mark.timeout(180)
+
+WHOLE_WITHIN_S = 60
 
 
 @pytest_asyncio.fixture
@@ -46,6 +52,21 @@ async def peers(embedded_kafka: EmbeddedKafka) -> AsyncIterator[tuple[Producer, 
 
 def a_world(client: Redis, peers: tuple[Producer, LogReader]) -> LedgerWorld:
     return LedgerWorld(client, *peers, Policy(partitions=PARTITIONS))
+
+
+async def a_stale_copy(replica: Redis, of: EmbeddedValkey) -> None:
+    """Make a server a copy of another one that hears of nothing more."""
+    port = of.url.rpartition(":")[2].partition("/")[0]
+    await replica.execute_command("REPLICAOF", "127.0.0.1", port)
+
+    async def in_step() -> bool:
+        facts = await replica.info("replication")
+        return facts.get("master_link_status") == "up" and bool(
+            await replica.exists(key(0, "epoch"))
+        )
+
+    await until_true(in_step, what="the replica")
+    await replica.execute_command("REPLICAOF", "NO", "ONE")
 
 
 async def test_shards_on_three_nodes_hear_decide_send_and_are_rebuilt(
@@ -127,17 +148,7 @@ async def test_a_stale_replica_that_is_promoted_is_noticed_and_nothing_is_lost(
         world = a_world(first, peers)
         await world.recover_all()
         await a_busy_day(world, mentions=20)
-        port = old.url.rpartition(":")[2].partition("/")[0]
-        await second.execute_command("REPLICAOF", "127.0.0.1", port)
-
-        async def in_step() -> bool:
-            facts = await second.info("replication")
-            return facts.get("master_link_status") == "up" and bool(
-                await second.exists(key(0, "epoch"))
-            )
-
-        await until_true(in_step, what="the replica")
-        await second.execute_command("REPLICAOF", "NO", "ONE")
+        await a_stale_copy(second, old)
         await a_busy_day(world, mentions=30, seed=8)
         await world.drain_all()
         before = await world.cases()
@@ -155,6 +166,46 @@ async def test_a_stale_replica_that_is_promoted_is_noticed_and_nothing_is_lost(
             due = await promoted.ledger.due_times(shard)
             async for case in promoted.ledger.cases(shard):
                 assert not case.open_obligations or case.case_id in due
+        await first.aclose()
+        await second.aclose()
+
+
+async def test_a_failover_that_lost_the_last_posts_is_whole_within_a_minute_and_repeats_none(
+    tmp_path: Path, peers: tuple[Producer, LogReader]
+) -> None:
+    """The copy takes cards for unposted and replies for unsent that stand on the far sides."""
+    slack, network = Watched(), Watched()
+    async with EmbeddedValkey(tmp_path / "old") as old, EmbeddedValkey(tmp_path / "new") as new:
+        first, second = connect(old.url), connect(new.url)
+        world, promoted = a_world(first, peers), a_world(second, peers)
+        await world.recover_all()
+        await a_busy_day(world, mentions=20)
+        await world.drain_all()
+        await a_stale_copy(second, old)
+        async with running(world, slack):
+            await until(lambda: no_effects(world), what="every card, and that it is told")
+        told = set(slack.posts)
+        for one in await pending(world, "x:acme"):
+            await written_and_died(world, network, one)
+        replies = list(network.posts)
+        await world.hear(a_mention("9999", root="9999"))
+        await world.pump()
+        await world.drain_all()
+        before = await world.cases()
+        network.history.clear()
+        await old.kill()
+
+        async with asyncio.timeout(WHOLE_WITHIN_S):
+            await promoted.recover_all()
+            assert differences(before, await promoted.cases()) == []
+            await all_done(promoted, (slack, network))
+
+        assert told
+        assert replies
+        (last,) = set(slack.posts) - told
+        assert Counter(slack.posts) == dict.fromkeys({*told, last}, 1)
+        assert network.posts == replies
+        assert {did for did, _ in network.history} == {"look"}
         await first.aclose()
         await second.aclose()
 

@@ -51,7 +51,7 @@ async def all_done(world: LedgerWorld, far_sides: Sequence[FarSide]) -> None:
 
 async def written_and_died(world: LedgerWorld, far: FarSide, one: PendingEffect) -> None:
     """Make an effect's call, of which its process could tell nobody any more."""
-    attempt = await Effects(world.ledger, "slack").attempt(one, hold=1)
+    attempt = await Effects(world.ledger, one.intent.executor).attempt(one, hold=1)
     case = await world.ledger.read_case(one.intent.case_id)
     assert isinstance(attempt, Attempt)
     assert case is not None
