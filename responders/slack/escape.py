@@ -28,9 +28,16 @@ _UNSEEN = re.compile(
 )
 _JOINERS = re.compile(r"[\u200c\u200d]+")
 _LINK = re.compile(
-    r"(?:[a-z][a-z0-9+.-]{1,15}:/{2,}|www\.)[^\s<>\"“”]+|\b(?:javascript|data|mailto|tel):[^\s<>\"]+",
+    r"(?:[a-z][a-z0-9+.-]{1,15}:/{2,}|www\.|(?<![:/])/{2,}(?=[\w-]+\.))[^\s<>\"“”]+"
+    r"|\b(?:javascript|data|mailto|tel):[^\s<>\"]+",
     re.IGNORECASE,
 )
+_INNER = re.compile(
+    r"\b(?:javascript|data|mailto|tel):|:(?=//)|\bwww\.|(?<=\w)\.(?=[a-z]{2,24}[/:?#])",
+    re.IGNORECASE,
+)
+"""Where a second link may begin within what stands behind a link's host or scheme."""
+_HTTP = re.compile(r"http(s?)$")
 _BARE = re.compile(
     r"(?<![\w@.\]/-])((?:[\w-]{1,63}\.)+[a-z]{2,24})(?=[:/?#]\S)([^\s<>\"“”]*)", re.IGNORECASE
 )
@@ -149,13 +156,16 @@ def _few_marks(text: str) -> str:
 def _defanged(found: re.Match[str]) -> str:
     raw = found.group()
     link, tail = _without_tail(raw)
+    if link.startswith("//"):
+        return _spelled("//", link.lstrip("/")) + tail
     scheme, _, rest = link.partition(":")
     if not rest.startswith("//"):
         if link.lower().startswith("www."):
             return _spelled("", link) + tail
-        return f"{scheme.lower()}[:]{rest}{tail}"
-    known = {"http": "hxxp", "https": "hxxps"}.get(scheme.lower(), scheme.lower())
-    return _spelled(f"{known}://", rest.lstrip("/")) + tail
+        return f"{scheme.lower()}[:]{_inert(rest)}{tail}"
+    # A word that is written right before a link reads as the beginning of its scheme.
+    known, is_http = _HTTP.subn(r"hxxp\1", scheme.lower())
+    return _spelled(f"{known}://" if is_http else f"{known}[:]//", rest.lstrip("/")) + tail
 
 
 def _defanged_bare(found: re.Match[str]) -> str:
@@ -171,8 +181,12 @@ def _spelled(prefix: str, rest: str) -> str:
     except (UnicodeError, ValueError):
         host = "(unreadable host)"
     _, slash, path = rest.replace("\\", "/").partition("/")
-    path = cut(path, _PATH_MAX) if path else ""
-    return f"{prefix}{host.replace('.', '[.]')}{slash}{path.replace('://', '[:]//')}"
+    path = _inert(cut(path, _PATH_MAX)) if path else ""
+    return f"{prefix}{host.replace('.', '[.]')}{slash}{path}"
+
+
+def _inert(text: str) -> str:
+    return _INNER.sub(lambda found: f"{found[0][:-1]}[{found[0][-1]}]", text)
 
 
 def _without_tail(link: str) -> tuple[str, str]:
