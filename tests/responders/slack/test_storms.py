@@ -18,6 +18,8 @@ import pytest
 
 from careline.runtime.tether import tethered
 from responders.slack import buttons as b
+from schemas.mentions import AuthorRef
+from schemas.triage import Urgency
 from tests.responders.slack.builders import a_mention, a_triage
 from tests.responders.slack.floor import Floor, seen, words
 from tests.responders.slack.test_posting import CARDS, all_posted, copies, fresh, hear
@@ -101,6 +103,32 @@ async def test_a_storm_of_limits_is_waited_out_as_long_as_told_and_loses_no_card
         await all_posted(floor, CARDS, within=RETRY_AFTER + 20)
     assert copies(floor) == dict.fromkeys(copies(floor), 1)
     assert len(floor.cards()) == CARDS
+
+
+async def test_after_a_storm_of_limits_slack_shows_the_most_urgent_first(floor: Floor) -> None:
+    """All cards of one channel, asked for in the wrong order while Slack lets none through."""
+    fault = floor.sandbox.faults.add(
+        {"server": "slack", "path": POST, "kind": "rate_limit", "retry_after": 3}
+    )
+    urgencies = (Urgency.NONE, Urgency.NORMAL, Urgency.CRITICAL) * 2
+    async with floor.responder(paced=True, request_timeout=5.0):
+        for number, urgency in enumerate(urgencies):
+            author = AuthorRef(id=str(number), handle=f"person{number}")
+            mention = a_mention(number, at=fresh(), author=author)
+            await floor.world.hear(mention, a_triage(urgency=urgency))
+
+        async def all_wait() -> bool:
+            return len(await floor.world.cases()) == len(urgencies) and fault.hits > 0
+
+        await seen(all_wait)
+        floor.sandbox.faults.clear()
+        await all_posted(floor, len(urgencies))
+        cases = (await floor.world.cases()).values()
+    shown = sorted(cases, key=lambda case: case.card.ts if case.card is not None else "")
+    order = [case.obligations[0].priority for case in shown]
+    # One may be at the door already when the storm ends.
+    assert order[1:] == sorted(order[1:]), order
+    assert copies(floor) == dict.fromkeys(copies(floor), 1)
 
 
 @pytest.mark.parametrize("mood", [Mood.DRIPPING, Mood.RESET, Mood.FROZEN])
