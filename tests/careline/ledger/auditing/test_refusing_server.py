@@ -18,6 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from careline.ledger.auditing.bounds import Bounds
 from careline.ledger.auditing.metrics import served
 from careline.ledger.fence import LedgerUnavailable
+from careline.runtime.embedded_valkey import EmbeddedValkey
+from careline.runtime.redis import connect
 from schemas.commands import COMMAND, ReportUnreadable
 from schemas.envelope import unpack
 from schemas.topics import CASES_COMMANDS, MENTIONS_TRIAGED
@@ -76,9 +78,14 @@ async def told(world: LedgerWorld) -> set[tuple[str, str]]:
 
 
 @asynccontextmanager
-async def auditing(audit: Audit) -> AsyncIterator[int]:
-    """Let the auditor go its rounds; yield the port of its figures."""
-    stop = asyncio.Event()
+async def auditing(world: LedgerWorld, valkey: EmbeddedValkey) -> AsyncIterator[int]:
+    """Let an auditor go its rounds with a client of its own; yield the port of its figures.
+
+    A server in MISCONF refuses the PING that begins a new connection: this one stands already.
+    """
+    client, stop = connect(valkey.url), asyncio.Event()
+    own = LedgerWorld(client, world.producer, world.reader, world.policy)
+    audit = Audit(own, bounds=IMPATIENT)
     with served(audit.metrics, 0) as port:
         assert port
         rounds = asyncio.create_task(audit.auditor.run(stop), name="auditor rounds")
@@ -87,19 +94,19 @@ async def auditing(audit: Audit) -> AsyncIterator[int]:
         finally:
             stop.set()
             await rounds
+            await client.aclose()
 
 
 @pytest.mark.parametrize("kind", TROUBLES)
 async def test_a_ledger_that_refuses_what_waits_is_an_alarm_until_it_takes_it(
-    world: LedgerWorld, tmp_path: Path, kind: str
+    world: LedgerWorld, valkey: EmbeddedValkey, tmp_path: Path, kind: str
 ) -> None:
     now = datetime.now(UTC)
     await world.hear(a_mention("100", root="100", heard_at=now, created_at=now))
     await world.pump()
     await world.drain_all()
     trouble = TROUBLES[kind](world, tmp_path)
-    audit = Audit(world, bounds=IMPATIENT)
-    async with auditing(audit) as port:
+    async with auditing(world, valkey) as port:
         await until_figures(port, lambda found: found[CLEAN] >= 1)
         await trouble.begin()
         shard = await world.hear(a_mention("101", root="101", heard_at=now, created_at=now))
@@ -119,7 +126,7 @@ async def test_a_ledger_that_refuses_what_waits_is_an_alarm_until_it_takes_it(
         await until_figures(
             port, lambda found: found[STANDING] == 0 and found[CLEAN_AT] > stood[CLEAN_AT]
         )
-    assert len(await audit.care_cases()) == 2
+    assert len(await Audit(world).care_cases()) == 2
     assert {case.queue for case in (await world.cases()).values()} > {"ops"}
 
 
