@@ -1,10 +1,10 @@
 """Keeps the roles of one machine running, as child processes that start and stop together.
 
 Promise: a role that dies is started again, after a pause that doubles up to a bound and is short
-again once it has run well; a role that says by exit code 2 that it is set up wrongly is not
-restarted but ends the whole, with its own last line as the reason. SIGTERM goes to every child at
-once, and what has not ended within the bound is killed. Children never outlive their parent
-(`careline.runtime.tether`). It knows no case and no role by name.
+again once it has run well; a role that says by exit code 2 that it is set up wrongly, and has not
+run well before, is not restarted but ends the whole, with its own last line as the reason. SIGTERM
+goes to every child at once, and what has not ended within the bound is killed. Children never
+outlive their parent (`careline.runtime.tether`). It knows no case and no role by name.
 """
 
 from __future__ import annotations
@@ -59,12 +59,18 @@ class Supervisor:
     """The roles of one machine, started by `async with` and watched by `failed()`."""
 
     def __init__(
-        self, roles: Sequence[Role], *, on_line: OnLine, stop_within: float = 20.0
+        self,
+        roles: Sequence[Role],
+        *,
+        on_line: OnLine,
+        stop_within: float = 20.0,
+        well_after: float = _RAN_WELL_S,
     ) -> None:
         """Remember what to start; `on_line` gets each line a role writes, with the role's name."""
         self._children = {role.name: _Child(role) for role in roles}
         self._on_line = on_line
         self._stop_within = stop_within
+        self._well_after = well_after
         self._stopping = asyncio.Event()
         self._failure: asyncio.Future[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -146,6 +152,7 @@ class Supervisor:
 
     async def _keep(self, child: _Child) -> None:
         pause = _FIRST_PAUSE_S
+        well = False
         while not self._stopping.is_set():
             started = time.monotonic()
             code = await self._run(child)
@@ -154,10 +161,12 @@ class Supervisor:
             if code == 0 and child.role.may_end:
                 self._on_line(child.role.name, "has done its work")
                 return
-            if code == SETTINGS_WRONG:
+            # A peer that is away at a start looks like a wrong setting; what ran well was set well.
+            if code == SETTINGS_WRONG and not well:
                 self._report(child)
                 return
-            if time.monotonic() - started >= _RAN_WELL_S:
+            if code != SETTINGS_WRONG and time.monotonic() - started >= self._well_after:
+                well = True
                 pause = _FIRST_PAUSE_S
             self._on_line(
                 child.role.name, f"ended with {_ending(code)}; starts again in {pause:g} s"

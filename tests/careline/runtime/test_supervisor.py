@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -74,6 +75,29 @@ async def test_a_role_that_is_set_up_wrongly_ends_it_with_its_own_words() -> Non
             await asyncio.wait_for(supervisor.failed(), timeout=30)
         assert error.value.hint == "set one"
         assert supervisor.starts["wrong"] == 1
+
+
+async def test_a_role_that_ran_well_and_finds_a_peer_away_when_it_starts_again_is_tried_again(
+    tmp_path: Path,
+) -> None:
+    """What it needs did not answer: that looks like a wrong setting, and ends nobody else."""
+    ends = tmp_path / "ends"
+    ends.write_text("1 2 2")
+    code = (
+        f"import pathlib, sys\nends = pathlib.Path({str(ends)!r})\n"
+        "code, *rest = ends.read_text().split() or [None]\nends.write_text(' '.join(rest))\n"
+        f"if code: sys.exit(int(code))\n{STAY}"
+    )
+    said: list[tuple[str, str]] = []
+    roles = [role("one", code), role("two", STAY)]
+    async with Supervisor(
+        roles, on_line=lambda *line: said.append(line), well_after=0.0
+    ) as supervisor:
+        await until(lambda: ("one", "up") in said)
+        assert supervisor.starts == {"one": 4, "two": 1}
+        assert [line for name, line in said if name == "one"][1].startswith(
+            "ended with exit code 2; starts again"
+        )
 
 
 async def test_only_a_role_whose_work_is_done_may_end() -> None:
