@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 
 SLACKENING: Final = 1.6
 FIRST_PAUSE_S: Final = 0.2
-LONGEST_PAUSE_S: Final = 60.0
+NETWORK_PAUSE_S: Final = 60.0
+"""The longest pause between two questions to a network in trouble."""
+OWN_PAUSE_S: Final = 5.0
+"""The same for Kafka and the ledger: what they cannot take yet waits unheard by anybody."""
 BLOCKED_PAUSE_S: Final = 60.0
 CURSOR_EVERY: Final = timedelta(days=1)
 
@@ -84,7 +87,9 @@ class Listening:
             pace = self.connector.pace(self.source)
             now = self.desk.clock.monotonic()
             sweep = now - swept_at >= pace.sweep_s
-            page = await self._patiently(partial(self.read, cursor, sweep=sweep), stop)
+            page = await self._patiently(
+                partial(self.read, cursor, sweep=sweep), stop, longest=NETWORK_PAUSE_S
+            )
             if page is None:
                 return
             swept_at = now if sweep else swept_at
@@ -170,7 +175,13 @@ class Listening:
             handler=HANDLER,
         )
 
-    async def _patiently(self, step: Callable[[], Awaitable[T]], stop: asyncio.Event) -> T | None:
+    async def _patiently(
+        self,
+        step: Callable[[], Awaitable[T]],
+        stop: asyncio.Event,
+        *,
+        longest: float = OWN_PAUSE_S,
+    ) -> T | None:
         """Do a step until it succeeds; None if `stop` came first."""
         pause = FIRST_PAUSE_S
         while not stop.is_set():
@@ -188,7 +199,7 @@ class Listening:
             except Exception as error:  # noqa: BLE001 - the record loop: nothing may end it
                 self._trouble("waiting", error)
                 await wait(stop, pause)
-            pause = min(pause * 2, LONGEST_PAUSE_S)
+            pause = min(pause * 2, longest)
         return None
 
     def _note(self, state: str) -> None:

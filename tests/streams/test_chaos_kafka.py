@@ -20,7 +20,7 @@ from tests.support.kafka.server import KafkaServer
 from tests.support.scale import scaled
 from tests.support.workers import PARTITIONS, Rig, a_rig
 
-pytestmark = [pytest.mark.slow, pytest.mark.kafka, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.kafka, pytest.mark.timeout(scaled(600, 1800))]
 
 REBALANCES = scaled(2, 40)
 FROZEN_S = scaled(9, 60)

@@ -89,7 +89,7 @@ async def test_a_storm_of_limits_is_waited_out_as_long_as_told_and_loses_no_card
     async with floor.responder(request_timeout=5.0, landing=0.5):
         for number in range(CARDS):
             await hear(floor, number)
-        await seen(lambda: fault.hits >= CARDS)
+        await seen(lambda: fault.hits > 0)
         span = 0.0
         while span < RETRY_AFTER * 1.5:
             # Counted before the time is taken: a machine that is slow allows more, never less.
