@@ -20,7 +20,9 @@ class Bounds:
     effect_late: timedelta = timedelta(minutes=15)
     """Paced channels and long searches make effects wait; nobody looking is something else."""
     effect_refused: timedelta = timedelta(minutes=5)
-    """How long a far side may let nothing through: longer than a search, and most limits, take."""
+    """How long a place where people are told may refuse: longer than a search, and most limits."""
+    reply_refused: timedelta = timedelta(minutes=20)
+    """A network's limit is a matter of a quarter of an hour."""
     unrecovered: timedelta = timedelta(seconds=120)
     """How long a shard may be without a healthy fence."""
     input_stands: timedelta = timedelta(seconds=120)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Final, Protocol
 
 from careline.domain.case import Case
-from careline.domain.effects import card_effect
+from careline.domain.effects import NOTIFY, SLACK, card_effect
 from careline.domain.invariants import (
     CHECKS,
     Check,
@@ -251,15 +251,16 @@ class EffectGetsThrough:
 
     def __init__(self, bounds: Bounds) -> None:
         """Allow for limits and searches."""
-        self._late = bounds.effect_refused
+        self._telling, self._replying = bounds.effect_refused, bounds.reply_refused
 
     def broken(self, facts: ShardFacts) -> Iterator[Finding]:
-        """Yield each executor that the far side has let nothing of its oldest effect through."""
+        """Yield each executor that has not got its oldest effect through in time."""
         stuck: dict[str, list[datetime]] = {}
         for effect in facts.effects.values():
             # In doubt for as long is stuck too: nobody answers the search for it.
             since = effect.asked_at if effect.attempts > 1 else effect.attempted_at
-            if effect.attempts and since is not None and facts.now - since > self._late:
+            late = self._telling if effect.executor in {SLACK, NOTIFY} else self._replying
+            if effect.attempts and since is not None and facts.now - since > late:
                 stuck.setdefault(effect.executor, []).append(effect.asked_at or since)
         for executor, found in stuck.items():
             oldest = min(found)

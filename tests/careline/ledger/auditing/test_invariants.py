@@ -143,9 +143,11 @@ async def test_a_case_with_a_card_and_another_one_on_its_way(world: LedgerWorld)
     assert "another one is to be posted" in found.says
 
 
-async def attempted(world: LedgerWorld, shard: int, *, ago: timedelta, attempts: int) -> None:
-    """Write the card's effect as it stands after some attempts, asked for a while ago."""
-    effect = card_effect((await world.only_case()).case_id)
+async def attempted(
+    world: LedgerWorld, shard: int, *, ago: timedelta, attempts: int, effect: str = ""
+) -> None:
+    """Write an effect, the card's, as it stands after some attempts, asked for a while ago."""
+    effect = effect or card_effect((await world.only_case()).case_id)
     raw = await world.client.hget(key(shard, "effect"), effect)  # type: ignore[misc]
     facts, _, intent = raw.decode().partition("\n")
     _, _, unknown, outbox, not_after, _, cancelled = facts.split("|")
@@ -172,6 +174,32 @@ async def test_an_effect_that_waits_for_its_turn_or_was_refused_a_little_while_i
     shard = await a_case(world)
     await attempted(world, shard, ago=timedelta(minutes=minutes), attempts=attempts)
     assert await Audit(world).findings() == []
+
+
+@pytest.mark.parametrize(("minutes", "found"), [(16, 0), (21, 1)])
+async def test_a_reply_may_wait_for_a_network_longer_than_a_card_for_slack(
+    world: LedgerWorld, minutes: int, found: int
+) -> None:
+    """A limit of X lasts a quarter of an hour."""
+    shard = await a_case(world)
+    case = await world.only_case()
+    reply = c.ReplyToCase(
+        command_id="reply",
+        case_id=case.case_id,
+        issued_at=datetime.now(UTC),
+        actor=ANA,
+        text="It is on its way.",
+        covers=tuple(one.mention_id for one in case.open_obligations),
+        not_after=datetime.now(UTC) + timedelta(hours=1),
+    )
+    await world.command(reply)
+    await world.pump()
+    await world.drain_all()
+    effects = await world.client.hgetall(key(shard, "effect"))  # type: ignore[misc]
+    (name,) = (name.decode() for name in effects if name.startswith(b"reply:"))
+    await attempted(world, shard, ago=timedelta(minutes=minutes), attempts=3, effect=name)
+    subjects = [one.subject for one in await Audit(world).findings("effect_gets_through")]
+    assert subjects == [f"x:acme[{shard}]"] * found
 
 
 async def test_a_case_that_cannot_be_read(world: LedgerWorld) -> None:
