@@ -122,10 +122,15 @@ class CasesStage:
 def missed_by_triage(
     reader: LogReader, triage: TriageStage
 ) -> Callable[[int, int, int], Awaitable[Sequence[Record]]]:
-    """Return what the applier calls for received records that have no triaged one."""
+    """Return what the applier calls for received records that have no triaged one.
+
+    What retention took before anything was triaged at all is not there, and no gap.
+    """
 
     async def missed(shard: int, first: int, last: int) -> Sequence[Record]:
         found: list[Record] = []
+        if first == 0:
+            first = await reader.beginning(MENTIONS_RECEIVED.name, shard)
         async for batch in reader.read(MENTIONS_RECEIVED.name, shard, first, last + 1):
             for record, packed in zip(batch, await triage.triaged(batch), strict=True):
                 found.append(

@@ -200,9 +200,12 @@ class Applier:
             _log.warning("triage passed records over", shard=shard, first=gap[0], last=gap[1])
             records = await self._missed(shard, *gap)
             found = read_items(batch.topic, shard, records, partitions=self.ledger.partitions)
-            if not found:
+            if found:
+                batch.insert_missed(found)
+            elif gap[0] == 0:
+                batch.begins_behind(gap[1])
+            else:
                 raise InputGap(shard, MENTIONS_RECEIVED.name, gap[0])
-            batch.insert_missed(found)
         return ready
 
     def _accepted(self, batch: Batch, reply: Reply, applied: Applied) -> bool:

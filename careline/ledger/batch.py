@@ -41,6 +41,8 @@ class Batch:
     done: int = 0
     _carried: list[Item] = field(default_factory=list)
     _source_last: int | None = None
+    _source_gone: int | None = None
+    """Up to here nothing was ever triaged, and is not there any more."""
 
     def __post_init__(self) -> None:
         """Remember the offsets of the topic itself; missed records may join the items later."""
@@ -57,16 +59,22 @@ class Batch:
 
     def missed(self, snapshot: Snapshot) -> tuple[int, int] | None:
         """Return the received offsets (first, last) that triage passed over, if it did."""
-        last = snapshot.source_seen
+        last = self._source_gone if snapshot.source_seen is None else snapshot.source_seen
         for item in self.items:
             source = item.source_offset
             if source is None:
                 continue
+            if last is None and item.record.offset == 0:
+                last = -1  # the topic's very first record: before it nothing was triaged
             if last is not None and source > last + 1:
                 return last + 1, source - 1
             last = source if last is None else max(last, source)
         self._source_last = last
         return None
+
+    def begins_behind(self, source: int) -> None:
+        """Take over that nothing up to this offset can be triaged any more: no shard saw it."""
+        self._source_gone = source
 
     def insert_missed(self, missed: Sequence[Item]) -> None:
         """Put records, triaged on the spot, where the triage should have put them."""

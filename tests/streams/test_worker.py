@@ -126,14 +126,15 @@ async def test_a_triager_that_breaks_or_hangs_costs_no_mention(valkey: EmbeddedV
         assert "will it crash" not in rig.log()
 
 
-async def test_what_triage_skipped_is_triaged_on_the_spot(rig: Rig) -> None:
+@pytest.mark.parametrize("before", [1, 0], ids=["in the middle", "from the very first on"])
+async def test_what_triage_skipped_is_triaged_on_the_spot(rig: Rig, before: int) -> None:
     same = [number for number in range(200) if shard_of(f"x:{number}", PARTITIONS) == 0][:8]
     first = await rig.worker()
     await rig.ready()
-    await rig.hear([a_mention(same[0])])
-    await rig.added_all(1)
+    await rig.hear(a_mention(number) for number in same[:before])
+    await rig.added_all(before)
     assert await rig.stop(first) == 0
-    await rig.hear(a_mention(number) for number in same[1:7])
+    await rig.hear(a_mention(number) for number in same[before:7])
     await pretend_handled(rig, MENTIONS_RECEIVED.name, 0, up_to=7)
     await rig.hear([a_mention(same[7])])
 
@@ -141,7 +142,7 @@ async def test_what_triage_skipped_is_triaged_on_the_spot(rig: Rig) -> None:
     added = await rig.added_all(8)
 
     assert sorted(added) == sorted(a_mention(number).mention_id for number in same)
-    assert len(await rig.records(MENTIONS_TRIAGED.name)) == 2
+    assert len(await rig.records(MENTIONS_TRIAGED.name)) == before + 1
     assert "triage passed records over" in rig.log()
 
 

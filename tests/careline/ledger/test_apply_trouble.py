@@ -148,6 +148,35 @@ async def test_what_triage_passed_over_is_noticed_and_triaged_on_the_spot(
     assert position.inputs == {TRIAGED: 1, "mentions.received.v1": 3, CASES_COMMANDS.name: -1}
 
 
+@pytest.mark.parametrize("begin", [0, 1, 3])
+async def test_what_triage_passed_over_at_the_very_beginning_is_noticed_too(
+    world: LedgerWorld, begin: int
+) -> None:
+    """What retention took before (`begin`) was never in anybody's hand: it holds nothing up."""
+    mentions = [a_mention(str(100 + n), root="100") for n in range(4)]
+    shard = shard_of(mentions[0].conversation.key, PARTITIONS)
+
+    def record(n: int, offset: int) -> Record:
+        return a_record(TRIAGED, shard, offset, packed_triaged(mentions[n], a_triage(), n))
+
+    with pytest.raises(InputGap) as gap:
+        await world.applier.apply(TRIAGED, {shard: [record(3, 0)]})
+    assert (gap.value.topic, gap.value.expected) == ("mentions.received.v1", 0)
+    assert await world.cases() == {}
+
+    async def missed(_: int, first: int, last: int) -> list[Record]:
+        return [record(n, n) for n in range(max(first, begin), last + 1)]
+
+    applier = world.another_applier(missed=missed)
+    await applier.apply(TRIAGED, {shard: [record(3, 0)]})
+    case = await world.only_case()
+    assert [found.mention_id for found in case.open_obligations] == [
+        f"x:acme:{100 + n}" for n in range(begin, 4)
+    ]
+    position = await world.ledger.position(shard)
+    assert position.inputs == {TRIAGED: 0, "mentions.received.v1": 3, CASES_COMMANDS.name: -1}
+
+
 async def test_one_fenced_shard_keeps_no_other_shards_records_out(world: LedgerWorld) -> None:
     shards: dict[int, list[Record]] = {}
     for n in range(100, 140):
