@@ -27,6 +27,7 @@ from careline.ledger.executor import (
     Report,
     Unknown,
 )
+from careline.runtime.clock import Clock, SystemClock
 from careline.runtime.errors import CarelineError, RetryableError
 from careline.runtime.kafka import GroupReader, Producer, Record
 from connectors import errors
@@ -58,10 +59,11 @@ _log = structlog.get_logger(__name__)
 class ReplyPerformer:
     """Makes the calls of one brand account's executor."""
 
-    def __init__(self, sender: ReplySender, ledger: Ledger) -> None:
-        """Speak through a network's sender."""
+    def __init__(self, sender: ReplySender, ledger: Ledger, *, clock: Clock | None = None) -> None:
+        """Speak through a network's sender, by the executor's clock."""
         self._sender = sender
         self._ledger = ledger
+        self._clock = clock or SystemClock()
 
     def lane(self, effect: Intent, case: Case) -> str:  # noqa: ARG002 - the protocol's
         """Return what shares a limit: public replies, or direct messages."""
@@ -72,6 +74,9 @@ class ReplyPerformer:
         text = await self._text(effect, case)
         if text is None:
             return Refused("the text of the reply is not there any more")
+        if self._clock.monotonic() > attempt.call_by:
+            # A reply cannot be taken back: whoever slept asks again whether it is still wanted.
+            return NotDone(0.0)
         try:
             native_id = await self._sender.reply(_target(effect, case), text)
         except CarelineError as error:

@@ -8,6 +8,7 @@ only in the commit of its outcome.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Awaitable, Container
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,6 +50,9 @@ class Attempt:
 
     number: int
     at: datetime
+    call_by: float = math.inf
+    """Until when the call may begin, by the executor's monotonic clock (s): whoever slept longer
+    does not know any more whether it is still wanted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import asyncio
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol, assert_never
 
@@ -215,7 +215,8 @@ class Executor:
             case Attempt() if self._clock.monotonic() - started > _LATEST_CALL_S:
                 await self.effects.defer(pending, 0, attempts=attempt.number)
             case Attempt():
-                return attempt.number, await self._called(pending, case, attempt)
+                allowed = replace(attempt, call_by=started + _LATEST_CALL_S)
+                return attempt.number, await self._called(pending, case, allowed)
             case _:
                 assert_never(attempt)
         return None

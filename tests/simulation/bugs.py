@@ -331,6 +331,23 @@ BUGS = (
         seed=0,
     ),
     _bug(
+        "what triage passed over before its very first record is not noticed",
+        _LEDGER + "batch",
+        "if last is None and item.record.offset == 0:",
+        "if False:",
+        "batch cancelled",
+        seed=15,
+    ),
+    _bug(
+        "who slept between an attempt and its call makes it all the same",
+        _LEDGER + "executor",
+        "call_by=started + _LATEST_CALL_S",
+        "call_by=10.0**9",
+        "sender frozen before its write",
+        "redis trouble",
+        seed=7,
+    ),
+    _bug(
         "a copy that others have gone on without sends what it never sent",
         _LEDGER + "recovery",
         "if await _left_behind(ledger, reader, shard, n):",

@@ -17,8 +17,9 @@ from careline.domain.effects import SLACK, Intent
 from careline.ledger.effects import Attempt, NotNow, PendingEffect
 from careline.ledger.executor import Executor, ExecutorSettings, Performer
 from careline.ledger.lanes import Lane
-from careline.ledger.outcomes import Done, Refused, Report
+from careline.ledger.outcomes import Done, NotDone, Refused, Report
 from careline.ledger.store import Ledger
+from careline.runtime.clock import Clock
 from careline.runtime.errors import RetryableError
 from careline.runtime.kafka import Producer
 from schemas.topics import CASES_EVENTS
@@ -67,20 +68,23 @@ class SlackPerformer:
 class NetworkPerformer:
     """Sends replies."""
 
-    def __init__(self, network: Network, ledger: Ledger) -> None:
+    def __init__(self, network: Network, ledger: Ledger, clock: Clock) -> None:
         """Speak to this network; texts stand in the ledger."""
         self._network = network
         self._ledger = ledger
+        self._clock = clock
 
     def lane(self, _: Intent, __: Case) -> str:
         """One account, no limit."""
         return ACCOUNT
 
-    async def perform(self, effect: Intent, case: Case, _: Attempt) -> Report:
+    async def perform(self, effect: Intent, case: Case, attempt: Attempt) -> Report:
         """Reply."""
         text = await self._ledger.reply_text(effect.effect_id, 0)
         if text is None:
             return Refused("its text is gone")
+        if self._clock.monotonic() > attempt.call_by:
+            return NotDone(0.0)
         return await self._network.reply(text, effect.subject, case.root)
 
     async def lookup(self, effect: Intent, _: Case, *, since: datetime) -> Done | None:
@@ -149,7 +153,7 @@ class Responder:
         self._ledger = SimLedger(stage.redis)
         self._dice = stage.world.dice(f"{host.name}/{stage.world.now}")
         slack = SlackPerformer(stage.slack)
-        network = NetworkPerformer(stage.network, self._ledger)
+        network = NetworkPerformer(stage.network, self._ledger, stage.clock)
         self._cards = self._executor(SLACK, slack, SETTINGS)
         replies = self._executor(f"{NETWORK}:{ACCOUNT}", network, REPLIES)
         host.spawn("cards", self._cards.loop(stage, host))
