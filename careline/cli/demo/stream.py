@@ -191,12 +191,14 @@ async def ready(probe: Probe, *, cursors: int) -> None:
     What a connector hears before its first cursor is no news; what a worker finds at its first
     start counts as begun by an earlier one, and is looked for in Slack before it is posted.
     """
-    deadline = time.monotonic() + _READY_S
+    deadline, listening = time.monotonic() + _READY_S, False
     while True:
-        fences = await asyncio.gather(*map(probe.ledger.fence, range(probe.partitions)))
-        listening = sum(await probe.ends(MENTIONS_RECEIVED)) >= cursors
-        if listening and all(fence.healthy for fence in fences):
-            return
+        # A machine that starts everything at once may answer late: look again.
+        with contextlib.suppress(RetryableError):
+            fences = await asyncio.gather(*map(probe.ledger.fence, range(probe.partitions)))
+            listening = sum(await probe.ends(MENTIONS_RECEIVED)) >= cursors
+            if listening and all(fence.healthy for fence in fences):
+                return
         if time.monotonic() > deadline:
             who = "the worker" if listening else "the connector"
             raise RetryableError(f"{who} did not get ready in {_READY_S:g} s")
@@ -206,13 +208,18 @@ async def ready(probe: Probe, *, cursors: int) -> None:
 async def settled(probe: Probe) -> None:
     """Wait until nothing has been on its way for a moment. Raises RetryableError."""
     deadline, quiet_since = time.monotonic() + _SETTLE_S, time.monotonic()
+    standing = Standing()
     while True:
-        standing = await probe.standing(sandbox_x=True)
         now = time.monotonic()
-        if standing.on_the_way:
-            quiet_since = now
-        elif now - quiet_since >= _QUIET_S:
-            return
+        try:
+            standing = await probe.standing(sandbox_x=True)
+        except RetryableError:
+            quiet_since = now  # nobody can tell: look again
+        else:
+            if standing.on_the_way:
+                quiet_since = now
+            elif now - quiet_since >= _QUIET_S:
+                return
         if now > deadline:
             raise RetryableError(f"after {_SETTLE_S:g} s still on its way: {standing.on_the_way}")
         await asyncio.sleep(_LOOK_S / 2)
