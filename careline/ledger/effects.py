@@ -86,7 +86,7 @@ class Effects:
         for name, raw in zip(found[::2], found[1::2], strict=True):
             if raw and name.decode() not in without:
                 with contextlib.suppress(ValueError):
-                    pending.append(_pending(shard, raw, now))
+                    pending.append(pending_of(shard, raw, now))
         return pending
 
     async def attempt(self, pending: PendingEffect, *, hold: float) -> Attempt | NotNow:
@@ -135,7 +135,8 @@ class Effects:
             await self._ledger.script("refresh_done", shard, "", case_id, version)
 
 
-def _pending(shard: int, raw: bytes, now: datetime) -> PendingEffect:
+def pending_of(shard: int, raw: bytes, now: datetime) -> PendingEffect:
+    """Return the effect of a record. Raises ValueError: it can only be rebuilt from the log."""
     facts, _, intent = raw.partition(b"\n")
     attempts, attempted_at, unknown, _, _, asked_at, cancelled = facts.decode().split("|", 6)
     return PendingEffect(

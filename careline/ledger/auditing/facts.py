@@ -7,11 +7,11 @@ time: a case whose last event is not older than ``now`` is left for the next loo
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
-from careline.ledger.commits import UnreadableIntent, intent_of
+from careline.ledger.effects import PendingEffect, pending_of
 from careline.ledger.fence import Fence
 from careline.ledger.store import Ledger, from_ms, key
 
@@ -58,7 +58,7 @@ async def read_facts(
     now = await ledger.now()
     fence = await ledger.fence(shard)
     position = await ledger.position(shard)
-    effects, unreadable = await _effects(ledger, shard)
+    effects, unreadable = await _effects(ledger, shard, now)
     return ShardFacts(
         shard=shard,
         now=now,
@@ -79,37 +79,32 @@ async def _outbox_oldest(ledger: Ledger, shard: int) -> datetime | None:
     return from_ms(int(entries[0][0].partition(b"-")[0])) if entries else None
 
 
-async def _effects(ledger: Ledger, shard: int) -> tuple[dict[str, EffectFacts], tuple[str, ...]]:
+async def _effects(
+    ledger: Ledger, shard: int, now: datetime
+) -> tuple[dict[str, EffectFacts], tuple[str, ...]]:
     """Return the effects that can be read, and the ids of the others."""
-    known: dict[str, EffectFacts] = {}
+    known: dict[str, PendingEffect] = {}
     unreadable: dict[str, None] = {}
     async for name, raw in ledger.stored(shard, "effect"):
         try:
-            known[name] = _effect(name, raw)
-        except (UnreadableIntent, ValueError):
+            known[name] = pending_of(shard, raw, now)
+        except ValueError:
             unreadable[name] = None
     times: dict[tuple[str, str], datetime] = {}
-    for executor in {effect.executor for effect in known.values()}:
+    for executor in {effect.intent.executor for effect in known.values()}:
         asked = ledger.client.zrange(key(shard, f"effects:{executor}"), 0, -1, withscores=True)
         entries = await ledger.asked(cast("Awaitable[list[tuple[bytes, float]]]", asked))
         times |= {(executor, name.decode()): from_ms(score) for name, score in entries}
     effects = {
-        name: replace(effect, next_at=times.get((effect.executor, name)))
+        name: EffectFacts(
+            effect_id=name,
+            executor=effect.intent.executor,
+            case_id=effect.intent.case_id,
+            next_at=times.get((effect.intent.executor, name)),
+            attempts=effect.attempts,
+            attempted_at=effect.attempted_at,
+            asked_at=effect.asked_at,
+        )
         for name, effect in known.items()
     }
     return effects, tuple(unreadable)
-
-
-def _effect(name: str, raw: bytes) -> EffectFacts:
-    facts, _, body = raw.partition(b"\n")
-    intent = intent_of(body)
-    attempts, attempted_at, _, _, _, asked_at, _ = facts.decode().split("|", 6)
-    return EffectFacts(
-        effect_id=name,
-        executor=intent.executor,
-        case_id=intent.case_id,
-        next_at=None,
-        attempts=int(attempts),
-        attempted_at=from_ms(int(attempted_at)) if attempted_at else None,
-        asked_at=from_ms(int(asked_at)) if asked_at else None,
-    )

@@ -118,15 +118,19 @@ async def test_a_hole_is_taken_for_settled_only_where_a_person_has_skipped_it(
     assert await world.records(DEAD_LETTERS.name, shard) == [], "its letter was there before it"
 
 
+SHARD_OF_100 = shard_of(a_mention(root="100").conversation.key, PARTITIONS)
+
+
+def record(n: int, offset: int) -> Record:
+    """Return what triage said of the nth record that was received, at an offset of its topic."""
+    heard = a_mention(str(100 + n), root="100")
+    return a_record(TRIAGED, SHARD_OF_100, offset, packed_triaged(heard, a_triage(), n))
+
+
 async def test_what_triage_passed_over_is_noticed_and_triaged_on_the_spot(
     world: LedgerWorld,
 ) -> None:
-    mentions = [a_mention(str(100 + n), root="100") for n in range(4)]
-    shard = shard_of(mentions[0].conversation.key, PARTITIONS)
-
-    def record(n: int, offset: int) -> Record:
-        return a_record(TRIAGED, shard, offset, packed_triaged(mentions[n], a_triage(), n))
-
+    shard = SHARD_OF_100
     with pytest.raises(InputGap) as gap:
         await world.applier.apply(TRIAGED, {shard: [record(0, 0), record(3, 1)]})
     assert (gap.value.topic, gap.value.expected) == ("mentions.received.v1", 1)
@@ -153,12 +157,7 @@ async def test_what_triage_passed_over_at_the_very_beginning_is_noticed_too(
     world: LedgerWorld, begin: int
 ) -> None:
     """What retention took before (`begin`) was never in anybody's hand: it holds nothing up."""
-    mentions = [a_mention(str(100 + n), root="100") for n in range(4)]
-    shard = shard_of(mentions[0].conversation.key, PARTITIONS)
-
-    def record(n: int, offset: int) -> Record:
-        return a_record(TRIAGED, shard, offset, packed_triaged(mentions[n], a_triage(), n))
-
+    shard = SHARD_OF_100
     with pytest.raises(InputGap) as gap:
         await world.applier.apply(TRIAGED, {shard: [record(3, 0)]})
     assert (gap.value.topic, gap.value.expected) == ("mentions.received.v1", 0)
