@@ -3,8 +3,9 @@
 Promises: a broker may hold a fetch that finds no record for `FETCH_WAIT_MS`. Faust has 1.5 s fixed:
 a real broker answers as soon as a record comes, so it costs nothing there; librdkafka's embedded
 one lets the whole wait pass, at every hop of a mention. A batch that is damaged on the broker holds
-up its own partition alone, and is never passed over, unless a person has had it skipped: then the
-agent gets a stand-in for each of its offsets, so that no offset is ever missing.
+up its own partition alone, takes nothing of others with it, and is never passed over, unless a
+person has had it skipped: then the agent gets a stand-in for each of its offsets, so that no offset
+is ever missing.
 """
 
 from __future__ import annotations
@@ -71,12 +72,20 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         if not whole:  # to Faust, none would be all
             await asyncio.sleep(0 if found else _IDLE_S)
             return found
-        before = _positions(consumer)
+        before, assignment = _positions(consumer), _assignment(consumer)
+        # Without a position nobody could go back to what an error took along.
+        ready = whole & before.keys()
+        if not ready:
+            await asyncio.sleep(_IDLE_S)
+            return found
+        patience = timeout if ready == whole else _IDLE_S
         try:
             found |= await super()._fetch_records(
-                consumer, whole, timeout=0 if found else timeout, max_records=max_records
+                consumer, ready, timeout=0 if found else patience, max_records=max_records
             )
         except DAMAGED as error:
+            if _assignment(consumer) is not assignment:
+                raise  # what it took along has other beginnings now: a new start reads from there
             self._note(consumer, before, error)
         return found
 
@@ -156,10 +165,15 @@ class App(faust.App):  # type: ignore[misc]
         return _Transport(self.conf.broker_consumer, self)
 
 
+def _assignment(consumer: Any) -> Any:
+    """Return what the client has been given to read: another object after each rebalance."""
+    subscription = consumer._subscription.subscription  # noqa: SLF001
+    return None if subscription is None else subscription.assignment
+
+
 def _positions(consumer: Any) -> dict[TP, int]:
     """Return the next offset of each partition that the client reads."""
-    subscription = consumer._subscription.subscription  # noqa: SLF001
-    assignment = None if subscription is None else subscription.assignment
+    assignment = _assignment(consumer)
     if assignment is None:
         return {}
     states = {TP(*each): assignment.state_value(each) for each in assignment.tps}
